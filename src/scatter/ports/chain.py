@@ -1,0 +1,156 @@
+"""The chain, as a node sees it: what happened, what holds now, and the acts of one account.
+
+Reading answers with the executable specification's own types, so that a node reasons with
+`scatter.lifecycle` and never with the contracts' storage. Every act returns when its effect is in
+a block, and raises `Refused` with the contract's reason when the protocol does not allow it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from scatter.lifecycle.events import Event
+from scatter.lifecycle.vocabulary import Role
+from scatter.mechanism.errors import ScatterError
+from scatter.mechanism.parameters import Parameters
+from scatter.mechanism.units import (
+    Address,
+    BlockNumber,
+    Digest,
+    JobId,
+    Score,
+    Seconds,
+    Timestamp,
+    Tokens,
+)
+
+
+class ChainUnreachable(ScatterError):
+    """The chain's RPC endpoint does not answer. Check the address and try again."""
+
+
+class WrongChain(ScatterError):
+    """The endpoint serves another chain than the deployment file names."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest block."""
+
+    number: BlockNumber
+    hash: bytes
+    time: Timestamp
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What an account owns and where it stands, outside of any one job."""
+
+    balance: Tokens
+    role: Role
+    stake: Tokens
+    """The role stake still at risk."""
+    leaving_until: Timestamp
+    """When a stake asked back may be withdrawn; 0 while active."""
+    offences: int
+    """Penalties paid in this role so far (the exponent of eq. 8)."""
+
+
+@dataclass(frozen=True)
+class JobOrder:
+    """What a requester publishes (`create` of `docs/protocol.md`, section 4)."""
+
+    training_job: Digest
+    evaluation_job: Digest
+    dataset_commitment: Digest
+    topic: str
+    reward: Tokens
+    threshold: Score
+    floor: Score
+    most_trainers: int
+    least_stake: Tokens
+    training_time: Seconds
+
+
+class Chain(Protocol):
+    """One account's access to the seven contracts."""
+
+    @property
+    def account(self) -> Address: ...
+
+    @property
+    def parameters(self) -> Parameters:
+        """Table 1 and the windows, as deployed."""
+        ...
+
+    # Reading
+
+    async def head(self) -> Head: ...
+
+    async def history(self, job: JobId) -> tuple[Event, ...]:
+        """All events of a job so far, in chain order; empty when there is no such job."""
+        ...
+
+    async def jobs_touched(self, since: BlockNumber, until: BlockNumber) -> Sequence[JobId]:
+        """The jobs with an event in the blocks `since`..`until`, both included, each once."""
+        ...
+
+    async def job_count(self) -> int:
+        """Jobs are numbered 1..count."""
+        ...
+
+    async def holdings(self, account: Address) -> Holdings: ...
+
+    async def is_elector(self, job: JobId, account: Address) -> bool:
+        """Whether the account may accuse and vote in this job, now."""
+        ...
+
+    # Acting: the requester
+
+    async def create(self, order: JobOrder) -> JobId: ...
+
+    async def start(self, job: JobId) -> None: ...
+
+    async def cancel(self, job: JobId) -> None: ...
+
+    async def publish_dataset(self, job: JobId, dataset: Digest, salt: bytes) -> None: ...
+
+    # Acting: trainers
+
+    async def join(self, job: JobId, stake: Tokens) -> None: ...
+
+    async def submit_model(self, job: JobId, model: Digest, key_commitment: Digest) -> None: ...
+
+    # Acting: validators
+
+    async def commit_scores(self, job: JobId, commitment: Digest) -> None: ...
+
+    async def refrain(self, job: JobId) -> None: ...
+
+    async def reveal_scores(
+        self, job: JobId, member: Address, scores: Sequence[Score], salt: bytes
+    ) -> None: ...
+
+    # Acting: challengers
+
+    async def accuse(self, job: JobId, target: Address) -> None: ...
+
+    async def vote(self, job: JobId, target: Address, guilty: bool) -> None: ...
+
+    # Acting: anybody
+
+    async def close_training(self, job: JobId) -> None: ...
+
+    async def draw_committee(self, job: JobId) -> None: ...
+
+    async def settle(self, job: JobId) -> None: ...
+
+    # Acting: role stakes
+
+    async def register(self, role: Role, amount: Tokens) -> None: ...
+
+    async def request_unstake(self) -> None: ...
+
+    async def withdraw(self) -> None: ...
+
+    async def transfer(self, to: Address, amount: Tokens) -> None: ...

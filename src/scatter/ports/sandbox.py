@@ -1,0 +1,90 @@
+"""A place to run a stranger's job: no network, read-only inputs, bounded everything.
+
+A task names folders on this machine; the backend shows them inside, runs the harness of
+`scatter_job` there, and brings back regular files only, within the limits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Protocol
+
+from scatter.mechanism.errors import ScatterError
+
+
+class SandboxUnavailable(ScatterError):
+    """This backend cannot run here; the message says what to install or to allow."""
+
+
+class Isolation(IntEnum):
+    """How strong a backend is; a node has a configured minimum for strangers' jobs."""
+
+    NONE = 0
+    """A plain process with limits: for jobs that the operator trusts as its own code."""
+    NAMESPACES = 1
+    """The host's kernel, in namespaces (bubblewrap)."""
+    GUEST_KERNEL = 2
+    """A kernel of its own (gVisor)."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may use. Defaults suit a small model; the operator caps them."""
+
+    wall_seconds: int = 600
+    memory_bytes: int = 1 << 30
+    processes: int = 64
+    open_files: int = 256
+    scratch_bytes: int = 64 << 20
+    """Of /tmp."""
+    output_bytes: int = 256 << 20
+    output_files: int = 64
+    log_bytes: int = 64 << 10
+    """Of what the job prints; the rest is dropped."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of the harness. `verb` is `train` or `evaluate`."""
+
+    verb: str
+    job: Path
+    """The job's folder (job.toml and code)."""
+    data: Path
+    """The local data, or the evaluation dataset."""
+    output: Path
+    """Where the files that the run left are put; must not exist yet."""
+    models: Mapping[str, Path] = field(default_factory=dict)
+    """Weights by name (a file name of its own): `base` for training, one or more to evaluate."""
+    limits: Limits = field(default_factory=Limits)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. A failure of the job's own code is an outcome, not an exception."""
+
+    ok: bool
+    reason: str
+    """Empty when ok; else one sentence: exit code, limit broken, output refused."""
+    seconds: float
+    log: str
+    """The last part of what the job printed, cleaned of control characters."""
+    backend: str
+
+
+class Sandbox(Protocol):
+    """Runs tasks, one process tree each, and leaves nothing of them behind."""
+
+    @property
+    def name(self) -> str:
+        """As shown to people: `bubblewrap`, `plain process (unsafe)`, ..."""
+        ...
+
+    @property
+    def isolation(self) -> Isolation: ...
+
+    async def run(self, task: Task) -> Outcome:
+        """Runs to the end or to a limit; cancelling kills the run."""
+        ...
