@@ -1,0 +1,54 @@
+# Every command of this project. `make demo` and `make test` set themselves up.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test check bench nightly clean lock
+
+demo: $(VENV)/.node ## A real federated job with twelve nodes on this machine
+	@$(BIN)/scatter demo
+
+test: $(VENV)/.dev ## Every test but those of `make nightly`
+	@$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev ## Style, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## The figures, each beside its peer
+	@$(BIN)/python -m benchmarks
+
+nightly: $(VENV)/.dev ## What is too long for `make test`
+	@$(BIN)/python -m pytest -q -m nightly
+
+# pip alone cannot install libp2p beside a fastecdsa that has wheels (docs/decisions/0002), so the
+# pinned list is installed as it stands, without resolving.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Scatter needs Python 3.11, 3.12 or 3.13; try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.node: requirements/node.txt pyproject.toml $(wildcard contracts/*) | $(VENV)/bin/python
+	@echo "Installing Scatter into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/node.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.node
+	@echo "Installing the development tools into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+lock: ## Pins every dependency anew
+	uv pip compile -q pyproject.toml --extra dev --extra postgres $(LOCK) -o requirements/dev.txt
+	uv pip compile -q pyproject.toml -c requirements/dev.txt $(LOCK) -o requirements/node.txt
+
+LOCK := --universal --python-version 3.11 --override requirements/overrides.txt --generate-hashes \
+        --no-emit-index-url --no-annotate --prerelease=if-necessary-or-explicit \
+        --custom-compile-command "make lock"
+
+clean: ## Removes what the other commands made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out dist
