@@ -1,0 +1,1 @@
+# pragma version 0.4.3
