@@ -120,6 +120,52 @@ class Parameters:
         )
 
 
+def _refuse_wrong_types(p: Parameters) -> None:
+    for field in fields(p):
+        value = getattr(p, field.name)
+        if field.name == "lottery_share":
+            if not isinstance(value, LotteryShare):
+                raise BadInput(f"lottery_share must be a LotteryShare, not {value!r}.")
+        elif not isinstance(value, int) or value < 0:
+            raise BadInput(f"{field.name} must be a whole number from 0 up, not {value!r}.")
+
+
+def _refuse_wrong_amounts(p: Parameters) -> None:
+    if p.tax_rate + p.trainer_rate + p.validator_rate != WHOLE:
+        raise BadInput("tax_rate, trainer_rate and validator_rate must add up to 10000 (eq. 1).")
+    _refuse_outside(p, "supply", 1, MOST_SUPPLY)
+    for name in ("validator_stake", "challenger_stake", "base_penalty", "least_reward"):
+        _refuse_outside(p, name, 1, MOST_STAKE)
+    _refuse_outside(p, "penalty_multiplier", 1, MOST_MULTIPLIER)
+
+
+def _refuse_wrong_bodies(p: Parameters) -> None:
+    _refuse_outside(p, "committee_proportion", 0, WHOLE)
+    _refuse_outside(p, "most_committee", 1, MOST_MEMBERS)
+    _refuse_outside(p, "least_committee", 1, p.most_committee)
+    # With one elector a single vote would condemn, its own accusation included.
+    _refuse_outside(p, "least_electorate", 2, 2**32 - 1)
+
+
+def _refuse_wrong_windows(p: Parameters) -> None:
+    for field in fields(p):
+        if field.name.endswith(("_window", "_training", "_unbonding")):
+            _refuse_outside(p, field.name, 1, MOST_SECONDS)
+    _refuse_outside(p, "seed_delay", 1, MOST_SEED_DELAY)
+    if p.least_training > p.most_training:
+        raise BadInput("least_training must not be above most_training.")
+    if p.challenge_window < 2 * p.vote_window:
+        raise BadInput("challenge_window must be at least two vote windows.")
+    for name in ("validator_unbonding", "challenger_unbonding"):
+        _refuse_outside(p, name, 2 * p.checking_time, MOST_SECONDS)
+
+
+def _refuse_outside(p: Parameters, name: str, least: int, most: int) -> None:
+    value = getattr(p, name)
+    if not least <= value <= most:
+        raise BadInput(f"{name} must be from {least} to {most}, not {value}.")
+
+
 PAPER = Parameters(
     supply=Tokens(100_000_000_000 * UNIT),
     tax_rate=BasisPoints(1_000),
@@ -203,49 +249,3 @@ def local(
         vote_window=Seconds(vote),
         seed_delay=BlockNumber(seed_delay),
     )
-
-
-def _refuse_wrong_types(p: Parameters) -> None:
-    for field in fields(p):
-        value = getattr(p, field.name)
-        if field.name == "lottery_share":
-            if not isinstance(value, LotteryShare):
-                raise BadInput(f"lottery_share must be a LotteryShare, not {value!r}.")
-        elif not isinstance(value, int) or value < 0:
-            raise BadInput(f"{field.name} must be a whole number from 0 up, not {value!r}.")
-
-
-def _refuse_wrong_amounts(p: Parameters) -> None:
-    if p.tax_rate + p.trainer_rate + p.validator_rate != WHOLE:
-        raise BadInput("tax_rate, trainer_rate and validator_rate must add up to 10000 (eq. 1).")
-    _refuse_outside(p, "supply", 1, MOST_SUPPLY)
-    for name in ("validator_stake", "challenger_stake", "base_penalty", "least_reward"):
-        _refuse_outside(p, name, 1, MOST_STAKE)
-    _refuse_outside(p, "penalty_multiplier", 1, MOST_MULTIPLIER)
-
-
-def _refuse_wrong_bodies(p: Parameters) -> None:
-    _refuse_outside(p, "committee_proportion", 0, WHOLE)
-    _refuse_outside(p, "most_committee", 1, MOST_MEMBERS)
-    _refuse_outside(p, "least_committee", 1, p.most_committee)
-    # With one elector a single vote would condemn, its own accusation included.
-    _refuse_outside(p, "least_electorate", 2, 2**32 - 1)
-
-
-def _refuse_wrong_windows(p: Parameters) -> None:
-    for field in fields(p):
-        if field.name.endswith(("_window", "_training", "_unbonding")):
-            _refuse_outside(p, field.name, 1, MOST_SECONDS)
-    _refuse_outside(p, "seed_delay", 1, MOST_SEED_DELAY)
-    if p.least_training > p.most_training:
-        raise BadInput("least_training must not be above most_training.")
-    if p.challenge_window < 2 * p.vote_window:
-        raise BadInput("challenge_window must be at least two vote windows.")
-    for name in ("validator_unbonding", "challenger_unbonding"):
-        _refuse_outside(p, name, 2 * p.checking_time, MOST_SECONDS)
-
-
-def _refuse_outside(p: Parameters, name: str, least: int, most: int) -> None:
-    value = getattr(p, name)
-    if not least <= value <= most:
-        raise BadInput(f"{name} must be from {least} to {most}, not {value}.")
