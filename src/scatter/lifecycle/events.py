@@ -8,7 +8,16 @@ tuple of its events, and everything else about the job follows from it and the t
 from dataclasses import dataclass
 
 from scatter.lifecycle.vocabulary import Verdict
-from scatter.mechanism.units import Address, BlockNumber, Digest, JobId, Score, Seconds, Timestamp, Tokens
+from scatter.mechanism.units import (
+    Address,
+    BlockNumber,
+    Digest,
+    JobId,
+    Score,
+    Seconds,
+    Timestamp,
+    Tokens,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
