@@ -1,0 +1,177 @@
+"""Runs the duties of a node, so that no job is forgotten and none overwhelms the machine.
+
+Duties are level-triggered, so an entry may run once too often and never does harm. What is due is
+kept in memory only: at every start each unfinished job of the chain is looked at once. Many jobs
+can be in hand at once, because most of their steps only wait; what is heavy, the sandbox, is let
+in by number and in the order of asking.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from scatter.mechanism.errors import ScatterError
+from scatter.mechanism.units import JobId, Timestamp
+from scatter.node.agenda import Agenda, Entry
+from scatter.ports.chain import ChainUnreachable
+from scatter.ports.sandbox import Isolation, Outcome, Sandbox, Task
+from scatter.ports.store import Store, Work
+from scatter.roles.duty import Duty
+
+_log = structlog.get_logger()
+
+WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
+MOST_NOTE = 500
+"""Characters of a note; a stranger's words may be in it."""
+
+
+class SandboxQueue:
+    """A sandbox that lets in a bounded number of runs, first come, first served.
+
+    To run jobs in another order, put another object with the port `Sandbox` in its place.
+    """
+
+    def __init__(self, sandbox: Sandbox, concurrency: int) -> None:
+        self._sandbox = sandbox
+        self._places = asyncio.Semaphore(concurrency)
+
+    @property
+    def name(self) -> str:
+        return self._sandbox.name
+
+    @property
+    def isolation(self) -> Isolation:
+        return self._sandbox.isolation
+
+    async def run(self, task: Task) -> Outcome:
+        """Waits for a place, then runs to the end or to a limit; cancelling kills the run."""
+        async with self._places:
+            return await self._sandbox.run(task)
+
+
+class Workbench:
+    """The queue of a node: one entry per role and job, worked on until cancelled."""
+
+    def __init__(
+        self,
+        duties: Sequence[Duty],
+        store: Store,
+        *,
+        chain_time: Callable[[], Awaitable[Timestamp]],
+        is_over: Callable[[JobId], Awaitable[bool]],
+        clock: Callable[[], float] = time.monotonic,
+        look_seconds: float = 1.0,
+        least_pause: float = 1.0,
+        most_in_hand: int = 64,
+    ) -> None:
+        """`is_over` says whether a job can change no more; an entry of such a job is done.
+
+        `look_seconds` is how often the two clocks are looked at; so an entry wakes a little late
+        and never early.
+        """
+        self._duties = {duty.name: duty for duty in duties}
+        self._store = store
+        self._chain_time = chain_time
+        self._is_over = is_over
+        self._clock = clock
+        self._look_seconds = look_seconds
+        self._most_in_hand = most_in_hand
+        self._agenda = Agenda(tuple(self._duties), least_pause=least_pause)
+        self._ask_chain_at = clock()
+        self._news = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._started: dict[Entry, int] = {}
+        self._noted: dict[Entry, tuple[str, str]] = {}
+
+    def touch(self, job: JobId) -> None:
+        """Something happened to this job: every duty looks at it, soon."""
+        self._agenda.touch(job)
+        self._news.set()
+
+    async def resume(self, jobs: int, *, batch: int = 64) -> None:
+        """Lets every duty look once at each of the jobs 1..`jobs` that is not done, oldest first.
+
+        The next batch follows when the last one was taken.
+        """
+        done = {(work.role, work.job) for work in await self._store.works() if work.state == DONE}
+        for number in range(1, jobs + 1):
+            job = JobId(number)
+            self._agenda.touch(job, [r for r in self._duties if (r, job) not in done])
+            self._news.set()
+            while self._agenda.waiting >= batch:
+                self._taken.clear()
+                await self._taken.wait()
+
+    async def run(self) -> None:
+        """Works until cancelled, which cancels what is in hand.
+
+        A ScatterError of a duty is noted and its entry tried again later. Any other exception ends
+        the queue, in an exception group: a person must look.
+        """
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._news.clear()
+                self._agenda.pass_time(await self._time_on_chain(), self._clock())
+                self._take_up(group)
+                try:
+                    async with asyncio.timeout(self._look_seconds):
+                        await self._news.wait()
+                except TimeoutError:
+                    continue
+
+    async def works(self) -> Sequence[Work]:
+        """What the operator sees: what is in hand first, then what was noted, newest first."""
+        running = [
+            Work(entry.role, entry.job, RUNNING, "", since)
+            for entry, since in self._started.items()
+        ]
+        now = {(work.role, work.job) for work in running}
+        noted = await self._store.works()
+        return [*running, *(work for work in noted if (work.role, work.job) not in now)]
+
+    def _take_up(self, group: asyncio.TaskGroup) -> None:
+        while len(self._agenda.in_hand) < self._most_in_hand:
+            entry = self._agenda.take()
+            if entry is None:
+                return
+            self._taken.set()
+            self._started[entry] = int(time.time())
+            group.create_task(self._advance(entry), name=f"{entry.role} of job {entry.job}")
+
+    async def _time_on_chain(self) -> Timestamp | None:
+        """None while nothing waits for it, when it was asked for just now, or is out of reach."""
+        clock = self._clock()
+        if not self._agenda.waits_for_time or clock < self._ask_chain_at:
+            return None
+        self._ask_chain_at = clock + self._look_seconds
+        try:
+            return await self._chain_time()
+        except ChainUnreachable as error:
+            _log.warning("the chain's clock cannot be read", error=str(error))
+            return None
+
+    async def _advance(self, entry: Entry) -> None:
+        try:
+            wake = await self._duties[entry.role].advance(entry.job)
+            over = wake is None and await self._is_over(entry.job)
+        except ScatterError as error:
+            sentence = str(error)[:MOST_NOTE]
+            await self._note(entry, FAILED, sentence)
+            pause = self._agenda.fail(entry, self._clock())
+            _log.warning("failed", role=entry.role, job=entry.job, error=sentence, again_in=pause)
+        else:
+            await self._note(entry, DONE if over else WAITING, "")
+            self._agenda.finish(entry, wake)
+        finally:
+            self._started.pop(entry, None)
+            self._news.set()
+
+    async def _note(self, entry: Entry, state: str, note: str) -> None:
+        if self._noted.get(entry) == (state, note):
+            return
+        self._noted[entry] = (state, note)
+        await self._store.note_work(Work(entry.role, entry.job, state, note, int(time.time())))
+        if state == DONE:
+            del self._noted[entry]

@@ -1,0 +1,259 @@
+"""No job is forgotten, none is worked on twice at once, and a failure is tried again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from scatter.mechanism.errors import ScatterError
+from scatter.mechanism.units import JobId, Timestamp
+from scatter.node.agenda import Agenda, Entry
+from scatter.node.queue import SandboxQueue, Workbench
+from scatter.ports.sandbox import Isolation, Outcome, Task
+from scatter.ports.store import Work
+
+FIRST, SECOND = JobId(1), JobId(2)
+
+
+@pytest.fixture
+def agenda() -> Agenda:
+    return Agenda(["trainer"], least_pause=1, most_pause=8)
+
+
+def test_entries_are_taken_first_in_first_out(agenda):
+    agenda.touch(SECOND)
+    agenda.touch(FIRST)
+    agenda.touch(SECOND)
+
+    assert [agenda.take(), agenda.take(), agenda.take()] == [
+        Entry("trainer", SECOND),
+        Entry("trainer", FIRST),
+        None,
+    ]
+
+
+def test_a_job_in_hand_is_not_taken_again_before_it_is_put_down(agenda):
+    agenda.touch(FIRST)
+    entry = agenda.take()
+    agenda.touch(FIRST)
+
+    assert agenda.take() is None
+    agenda.finish(entry, None)
+    assert agenda.take() == entry
+
+
+def test_two_roles_never_work_on_one_job_at_once():
+    agenda = Agenda(["requester", "trainer"])
+    agenda.touch(FIRST)
+    first = agenda.take()
+
+    assert agenda.take() is None
+    agenda.finish(first, None)
+    assert agenda.take() == Entry("trainer", FIRST)
+
+
+def test_an_entry_wakes_when_the_chain_has_reached_its_time_and_not_before(agenda):
+    agenda.touch(FIRST)
+    agenda.finish(agenda.take(), Timestamp(100))
+
+    agenda.pass_time(Timestamp(99), clock=1e9)
+    assert agenda.take() is None
+    agenda.pass_time(Timestamp(100), clock=0)
+    assert agenda.take() == Entry("trainer", FIRST)
+
+
+def test_pauses_double_up_to_a_bound_and_a_success_forgets_them(agenda):
+    agenda.touch(FIRST)
+    pauses, clock = [], 0.0
+    for _ in range(6):
+        clock += agenda.fail(agenda.take(), clock)
+        pauses.append(clock)
+        agenda.pass_time(None, clock)
+    assert pauses == [1, 3, 7, 15, 23, 31]
+
+    agenda.finish(agenda.take(), None)
+    agenda.touch(FIRST)
+    assert agenda.fail(agenda.take(), clock) == 1
+
+
+def test_an_event_ends_the_pause_after_a_failure(agenda):
+    agenda.touch(FIRST)
+    agenda.fail(agenda.take(), 0)
+
+    agenda.touch(FIRST)
+
+    assert agenda.take() == Entry("trainer", FIRST)
+
+
+class Notes:
+    """A store that remembers work only."""
+
+    def __init__(self) -> None:
+        self.kept: list[Work] = []
+
+    async def note_work(self, work: Work) -> None:
+        self.kept.append(work)
+
+    async def works(self) -> Sequence[Work]:
+        return self.kept
+
+
+class Script:
+    """A duty that does what each test says."""
+
+    name = "trainer"
+
+    def __init__(self, advance: Callable[[JobId], Awaitable[Timestamp | None]]) -> None:
+        self._advance = advance
+        self.calls: list[JobId] = []
+
+    async def advance(self, job: JobId) -> Timestamp | None:
+        self.calls.append(job)
+        return await self._advance(job)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def bench_of(notes):
+    def build(advance, *, over=(), time=0):
+        async def is_over(job):
+            return job in over
+
+        async def chain_time():
+            return Timestamp(time)
+
+        duty = Script(advance)
+        bench = Workbench(
+            [duty],
+            notes,
+            chain_time=chain_time,
+            is_over=is_over,
+            look_seconds=0.01,
+            least_pause=0.01,
+        )
+        return bench, duty
+
+    return build
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - any condition, not only one with an event
+            await asyncio.sleep(0)
+
+
+def work(bench: Workbench, condition: Callable[[], bool]) -> None:
+    async def main():
+        running = asyncio.create_task(bench.run())
+        try:
+            waiting = asyncio.create_task(until(condition))
+            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                waiting.cancel()
+                await running
+            await waiting
+        finally:
+            running.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_failure_is_noted_with_its_sentence_and_tried_again(bench_of, notes):
+    async def advance(job):
+        if len(duty.calls) == 1:
+            raise ScatterError("no peer answers")
+
+    bench, duty = bench_of(advance)
+    bench.touch(FIRST)
+
+    work(bench, lambda: len(notes.kept) == 2)
+
+    assert [(w.state, w.note) for w in notes.kept] == [
+        ("failed", "no peer answers"),
+        ("waiting", ""),
+    ]
+
+
+def test_an_unexpected_exception_ends_the_queue(bench_of):
+    async def advance(job):
+        raise ZeroDivisionError
+
+    bench, _ = bench_of(advance)
+    bench.touch(FIRST)
+
+    with pytest.raises(ExceptionGroup) as ended:
+        work(bench, lambda: False)
+    assert ended.group_contains(ZeroDivisionError)
+
+
+def test_a_restarted_node_looks_at_every_job_that_is_not_done(bench_of, notes):
+    async def advance(job):
+        return None
+
+    bench, duty = bench_of(advance, over={FIRST})
+    notes.kept = [Work("trainer", FIRST, "done", "", 0), Work("trainer", SECOND, "waiting", "", 0)]
+
+    async def main():
+        running = asyncio.create_task(bench.run())
+        await bench.resume(40, batch=4)
+        await until(lambda: len(duty.calls) == 39)
+        running.cancel()
+
+    asyncio.run(main())
+
+    assert duty.calls == [JobId(number) for number in range(2, 41)]
+
+
+def test_what_is_in_hand_shows_as_running_and_is_cancelled_at_the_end(bench_of):
+    cancelled = []
+
+    async def advance(job):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(job)
+            raise
+
+    bench, duty = bench_of(advance)
+    bench.touch(FIRST)
+
+    async def main():
+        running = asyncio.create_task(bench.run())
+        await until(lambda: bool(duty.calls))
+        states = [(w.job, w.state) for w in await bench.works()]
+        running.cancel()
+        await asyncio.wait({running})
+        return states
+
+    assert asyncio.run(main()) == [(FIRST, "running")]
+    assert cancelled == [FIRST]
+
+
+def test_the_sandbox_lets_in_a_bounded_number_in_the_order_of_asking(tmp_path):
+    class Counting:
+        name, isolation = "counting", Isolation.NONE
+        inside, most, order = 0, 0, []
+
+        async def run(self, task: Task) -> Outcome:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            self.order.append(task.seed)
+            await asyncio.sleep(0)
+            self.inside -= 1
+            return Outcome(True, "", 0, "", self.name)
+
+    sandbox = Counting()
+
+    async def main():
+        queue = SandboxQueue(sandbox, 2)
+        tasks = [Task("train", tmp_path, tmp_path, tmp_path / "out", seed=n) for n in range(6)]
+        await asyncio.gather(*(queue.run(task) for task in tasks))
+
+    asyncio.run(main())
+
+    assert sandbox.most == 2
+    assert sandbox.order == list(range(6))
