@@ -27,6 +27,10 @@ class Content(Protocol):
         """Publishes a folder of regular files; returns the digest of its root."""
         ...
 
+    async def name(self, folder: Path) -> Digest:
+        """The digest that `add` would return, without publishing anything."""
+        ...
+
     async def fetch(
         self, digest: Digest, into: Path, *, most_bytes: int, sources: Sequence[str] = ()
     ) -> None:

@@ -1,0 +1,221 @@
+"""A challenger's duty: examine everything again, accuse whoever cheated, vote by what it sees.
+
+It compares with its own evaluation, never with anybody's word. Whom the scores already condemn it
+leaves alone: validators have priority, and the accuser would win nothing.
+"""
+
+import json
+from dataclasses import dataclass, field
+
+import structlog
+
+from scatter.lifecycle.job import Job, Member, fold, phase
+from scatter.lifecycle.reasons import (
+    ACCUSATIONS_CLOSED,
+    ALREADY_ACCUSED,
+    ALREADY_CONDEMNED,
+    VOTE_CLOSED,
+)
+from scatter.lifecycle.verdict import is_condemned_by_score
+from scatter.lifecycle.vocabulary import Phase
+from scatter.mechanism.errors import Refused
+from scatter.mechanism.units import WHOLE, Address, JobId, Score, Timestamp
+from scatter.ports.chain import Head
+from scatter.ports.store import Kind
+from scatter.roles.duty import Patience, SandboxPolicy, Surroundings
+from scatter.roles.errands import run_errands
+from scatter.roles.examination import Examiner, KeysMissing
+from scatter.roles.workplace import Workplace
+
+log = structlog.get_logger()
+
+_OWN = "own"
+_TOO_LATE = {ACCUSATIONS_CLOSED, ALREADY_ACCUSED, ALREADY_CONDEMNED, VOTE_CLOSED}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What this challenger saw for itself, kept as evidence."""
+
+    scores: tuple[Score, ...]
+    """One per model, in the order of submission."""
+    duplicates: frozenset[Address]
+    reason_to_refrain: str
+    tolerance: Score
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """The duty of a node that holds a challenger's stake."""
+
+    surroundings: Surroundings
+    policy: SandboxPolicy
+    patience: Patience = field(default_factory=Patience)
+
+    @property
+    def name(self) -> str:
+        return "challenger"
+
+    async def advance(self, job: JobId) -> Timestamp | None:
+        """Does what is due; see `Duty`."""
+        chain = self.surroundings.chain
+        head = await chain.head()
+        history = await chain.history(job)
+        if not history:
+            return None
+        view = fold(history, chain.parameters)
+        if view.over:
+            await Workplace(self.surroundings, view, self.name).clear()
+            return None
+        now = phase(view, head.time)
+        if now in (Phase.COMMIT, Phase.REVEAL):
+            return view.challenge_start
+        if now is not Phase.CHALLENGE:
+            return None
+        if await chain.is_elector(job, chain.account):
+            try:
+                finding = await self._examine(view, head)
+            except KeysMissing as missing:
+                log.info("waiting for keys", job=job, why=str(missing))
+                return Timestamp(head.time + self.patience.retry)
+            if finding is not None:
+                await self._accuse(view, finding, head)
+                history = await chain.history(job)
+                view, head = fold(history, chain.parameters), await chain.head()
+                await self._vote(view, finding, head)
+        return await run_errands(chain, view, head, self.patience)
+
+    async def _examine(self, job: Job, head: Head) -> Finding | None:
+        """This node's own view of the job; None when there was nothing that could be scored."""
+        if job.dataset is None or not job.models:
+            return None
+        store = self.surroundings.store
+        kept = await store.recall(Kind.FINDING, job.number, _OWN)
+        if kept is not None:
+            return decode_finding(kept)
+        opens, closes = job.challenge_start, job.challenge_deadline
+        assert opens is not None and closes is not None, "CHALLENGE is open"
+        give_up = head.time >= opens + (closes - opens) * self.patience.keys // WHOLE
+        workplace = Workplace(self.surroundings, job, self.name)
+        examiner = Examiner(self.surroundings, self.policy, workplace)
+        found = await examiner.examine(job, give_up_on_keys=give_up)
+        finding = Finding(found.scores, found.duplicates, found.reason_to_refrain, found.tolerance)
+        await store.keep(Kind.FINDING, job.number, _OWN, encode_finding(finding))
+        log.info("examined", job=job.number, scores=list(finding.scores))
+        return finding
+
+    async def _accuse(self, job: Job, finding: Finding, head: Head) -> None:
+        if job.electorate < job.parameters.least_electorate:
+            return
+        for target in suspects(job, finding, self.surroundings.chain.account):
+            deadline = job.accusation_deadline(target)
+            if deadline is None or head.time >= deadline:
+                continue
+            try:
+                await self.surroundings.chain.accuse(job.number, target)
+                log.warning("accused", job=job.number, target=target)
+            except Refused as refusal:
+                _pass_over(refusal)
+
+    async def _vote(self, job: Job, finding: Finding, head: Head) -> None:
+        own = self.surroundings.chain.account
+        for target, accusation in job.accusations.items():
+            if (
+                own in (target, *accusation.yes, *accusation.no)
+                or accusation.upheld
+                or head.time >= accusation.vote_deadline
+                or own in job.condemned
+            ):
+                continue
+            guilty = is_guilty(job, finding, target)
+            try:
+                await self.surroundings.chain.vote(job.number, target, guilty)
+                log.info("voted", job=job.number, target=target, guilty=guilty)
+            except Refused as refusal:
+                _pass_over(refusal)
+
+
+def suspects(job: Job, finding: Finding, own: Address) -> list[Address]:
+    """Whom to accuse: guilty by the finding, accusable, not yet accused or condemned."""
+    candidates = [*job.committee, *job.trainers, *sorted(job.outspoken)]
+    return [
+        target
+        for target in candidates
+        if target != own
+        and target not in job.accusations
+        and target not in job.condemned
+        and job.is_accusable(target)
+        and not is_condemned_by_score(job, target)
+        and is_guilty(job, finding, target)
+    ]
+
+
+def is_guilty(job: Job, finding: Finding, target: Address) -> bool:
+    """Whether `target` did in this job what an honest participant would not have done."""
+    if target in job.committee:
+        return _is_false(job.committee[target], finding)
+    if target in job.trainers:
+        return _is_bad_model(job, finding, target)
+    return _is_false_accuser(job, finding, target)
+
+
+def _is_false(member: Member, finding: Finding) -> bool:
+    """Refrained without cause, or revealed a score that is off by more than the tolerance."""
+    if member.refrained:
+        return not finding.reason_to_refrain
+    if member.scores is None:
+        return False
+    if finding.reason_to_refrain:
+        return True
+    return any(
+        abs(theirs - ours) > finding.tolerance
+        for theirs, ours in zip(member.scores, finding.scores, strict=True)
+    )
+
+
+def _is_bad_model(job: Job, finding: Finding, target: Address) -> bool:
+    """Under the floor, at 0, or a copy, by our own evaluation."""
+    place = job.trainers[target].place
+    if place is None or finding.reason_to_refrain:
+        return False
+    own = finding.scores[place]
+    under = own == 0 or own + finding.tolerance < job.created.floor
+    return under or target in finding.duplicates
+
+
+def _is_false_accuser(job: Job, finding: Finding, target: Address) -> bool:
+    """Accused or voted against what everybody can see."""
+    for accused, accusation in job.accusations.items():
+        if accused == target or job.is_against_a_challenger(accused):
+            continue
+        guilty = is_guilty(job, finding, accused)
+        if (target in accusation.yes and not guilty) or (target in accusation.no and guilty):
+            return True
+    return False
+
+
+def encode_finding(finding: Finding) -> bytes:
+    return json.dumps(
+        {
+            "scores": list(finding.scores),
+            "duplicates": sorted(finding.duplicates),
+            "reason": finding.reason_to_refrain,
+            "tolerance": finding.tolerance,
+        }
+    ).encode()
+
+
+def decode_finding(record: bytes) -> Finding:
+    table = json.loads(record)
+    return Finding(
+        scores=tuple(Score(int(score)) for score in table["scores"]),
+        duplicates=frozenset(Address(account) for account in table["duplicates"]),
+        reason_to_refrain=str(table["reason"]),
+        tolerance=Score(int(table["tolerance"])),
+    )
+
+
+def _pass_over(refusal: Refused) -> None:
+    """Another was quicker, or it is too late; any other refusal is an error of ours."""
+    if str(refusal) not in _TOO_LATE:
+        raise refusal

@@ -1,0 +1,272 @@
+"""Scoring every model of a job, as a validator must and a challenger does again.
+
+A model scores 0 when its key cannot be got, when it does not open, does not fit the schema, or
+equals an earlier model of the same job. The evaluation job is harmful or useless, and a validator
+refrains, when it breaks the sandbox's limits or fails on every model, a fresh one of the right
+shape included (`docs/protocol.md`, "What an honest node does").
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from scatter.learning.job_file import JobFile, JobKind, read_job
+from scatter.learning.model_file import ModelRefused, check_model, model_digest, write_model
+from scatter.learning.model_schema import ModelSchema
+from scatter.learning.scores import Failed, read_scores
+from scatter.lifecycle.job import Job, Trainer
+from scatter.mechanism.errors import BadInput, ScatterError
+from scatter.mechanism.units import Address, Score
+from scatter.ports.content import ContentNotFound, ContentRefused
+from scatter.ports.peers import KeyRefused, PeerUnreachable
+from scatter.ports.sandbox import Limits, Outcome, Task
+from scatter.roles.duty import SandboxPolicy, Surroundings
+from scatter.roles.keys import model_context, obtain_key
+from scatter.roles.workplace import SEAL_SLACK, SEALED_MODEL, Workplace
+from scatter.sealing import SealBroken, WrongKey, open_sealed
+
+log = structlog.get_logger()
+
+_FRESH = "fresh"
+_NO_KEY = "no key"
+
+
+class KeysMissing(ScatterError):
+    """Some trainers have not handed over their key yet; asking again may help."""
+
+
+class JobNotAllowed(ScatterError):
+    """The sandbox at hand is weaker than the operator's minimum for this job."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What one node found out by its own means."""
+
+    scores: tuple[Score, ...]
+    """One per model, in the order of submission."""
+    remarks: tuple[str, ...]
+    """Per model: why it scores 0 unseen, or empty."""
+    duplicates: frozenset[Address]
+    """Trainers whose model equals an earlier one."""
+    reason_to_refrain: str
+    """Why the evaluation job is harmful or useless; empty when it is neither."""
+    tolerance: Score
+    """How far another's score may lie off: the larger of one example and 10 basis points."""
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Examines the models of one job in a workplace of its own."""
+
+    surroundings: Surroundings
+    policy: SandboxPolicy
+    workplace: Workplace
+
+    async def examine(self, job: Job, *, give_up_on_keys: bool) -> Examination:
+        """Scores all models.
+
+        Raises KeysMissing while keys are outstanding, unless `give_up_on_keys`; then their models
+        score 0. Raises ContentNotFound when the dataset or the evaluation job cannot be had, and
+        JobNotAllowed.
+        """
+        assert job.dataset is not None, "scoring opens with the dataset"
+        folder = await self.workplace.evaluation_job()
+        data = await self.workplace.dataset(job.dataset)
+        refusal = self._refusal(job)
+        if refusal:
+            raise JobNotAllowed(refusal)
+        try:
+            evaluation = await asyncio.to_thread(read_job, folder, JobKind.EVALUATE)
+        except BadInput as problem:
+            return self._refrain(job, f"The evaluation job cannot be read: {problem}")
+
+        remarks = dict.fromkeys((trainer.account for trainer in job.models), "")
+        models, duplicates = await self._open_models(job, evaluation, remarks, give_up_on_keys)
+        scores, reason = await self._score(folder, data, evaluation, models, remarks)
+        return Examination(
+            scores=tuple(scores.get(trainer.account, Score(0)) for trainer in job.models),
+            remarks=tuple(remarks[trainer.account] for trainer in job.models),
+            duplicates=duplicates,
+            reason_to_refrain=reason,
+            tolerance=tolerance(evaluation),
+        )
+
+    def _refusal(self, job: Job) -> str:
+        sandbox = self.surroundings.sandbox
+        if self.policy.allows(job.created.evaluation_job, sandbox.isolation):
+            return ""
+        return (
+            f"The evaluation job of job {job.number} is a stranger's, and {sandbox.name} is weaker "
+            f"than the configured minimum ({self.policy.minimum.name.lower()}). Install a stronger "
+            "sandbox, or name the job in trusted_jobs."
+        )
+
+    def _refrain(self, job: Job, reason: str) -> Examination:
+        nothing = (Score(0),) * len(job.models)
+        return Examination(nothing, ("",) * len(job.models), frozenset(), reason, Score(10))
+
+    async def _open_models(
+        self, job: Job, evaluation: JobFile, remarks: dict[Address, str], give_up_on_keys: bool
+    ) -> tuple[dict[Address, Path], frozenset[Address]]:
+        attempts = await asyncio.gather(
+            *(self._open(job, trainer, evaluation.model, remarks) for trainer in job.models)
+        )
+        missing = [t.account for t, got in zip(job.models, attempts, strict=True) if got is None]
+        outstanding = [account for account in missing if remarks[account].startswith(_NO_KEY)]
+        if outstanding and not give_up_on_keys:
+            raise KeysMissing(
+                f"{len(outstanding)} of {len(job.models)} keys of job {job.number} are "
+                f"outstanding, the first of {outstanding[0]}."
+            )
+        models: dict[Address, Path] = {}
+        duplicates: set[Address] = set()
+        seen: dict[bytes, Address] = {}
+        for trainer, path in zip(job.models, attempts, strict=True):
+            if path is None:
+                continue
+            digest = await asyncio.to_thread(model_digest, path, evaluation.model)
+            if digest in seen:
+                remarks[trainer.account] = f"equals the earlier model of {seen[digest]}"
+                duplicates.add(trainer.account)
+                continue
+            seen[digest] = trainer.account
+            models[trainer.account] = path
+        return models, frozenset(duplicates)
+
+    async def _open(
+        self, job: Job, trainer: Trainer, schema: ModelSchema, remarks: dict[Address, str]
+    ) -> Path | None:
+        try:
+            return await self._opened(job, trainer, schema)
+        except (KeyRefused, PeerUnreachable, ContentNotFound) as problem:
+            remarks[trainer.account] = f"{_NO_KEY}: {problem}"
+        except (ContentRefused, SealBroken, WrongKey, ModelRefused) as problem:
+            remarks[trainer.account] = str(problem)
+        return None
+
+    async def _opened(self, job: Job, trainer: Trainer, schema: ModelSchema) -> Path:
+        path = self.workplace.folder / f"{trainer.account}.safetensors"
+        if path.exists():
+            return path
+        commitment = trainer.key_commitment
+        assert commitment is not None, "only submitted models are opened"
+        most = schema.size + SEAL_SLACK
+        key = await obtain_key(self.surroundings, job, trainer, [trainer.account])
+        sealed = await self.workplace.sealed_model(trainer, most)
+        if not sealed.is_file():
+            raise ContentRefused(f"The folder of {trainer.account} has no file {SEALED_MODEL}.")
+        context = model_context(self.surroundings, job, trainer.account)
+        opened = self.workplace.fresh(f"{trainer.account}.unchecked")
+        await asyncio.to_thread(open_sealed, sealed, opened, key, context, commitment, most)
+        await asyncio.to_thread(check_model, opened, schema)
+        opened.rename(path)
+        return path
+
+    async def _score(
+        self,
+        folder: Path,
+        data: Path,
+        evaluation: JobFile,
+        models: dict[Address, Path],
+        remarks: dict[Address, str],
+    ) -> tuple[dict[Address, Score], str]:
+        """Scores by account, and why to refrain. All models in one run; alone if that breaks."""
+        if not models:
+            return {}, ""
+        found, outcome = await self._evaluate(folder, data, evaluation, dict(models))
+        if found is None and len(models) > 1:
+            found = {}
+            for account, path in models.items():
+                alone, outcome = await self._evaluate(folder, data, evaluation, {account: path})
+                found |= alone or {account: Failed(outcome)}
+        elif found is None:
+            found = {account: Failed(outcome) for account in models}
+        scores: dict[Address, Score] = {}
+        for account, score in found.items():
+            if isinstance(score, Failed):
+                remarks[account] = score.reason
+            else:
+                scores[account] = score
+        if scores:
+            return scores, ""
+        return {}, await self._try_fresh(folder, data, evaluation)
+
+    async def _try_fresh(self, folder: Path, data: Path, evaluation: JobFile) -> str:
+        fresh = self.workplace.fresh(f"{_FRESH}.safetensors")
+        await asyncio.to_thread(write_fresh_model, fresh, evaluation.model, evaluation.seed)
+        name = Address(_FRESH)
+        found, outcome = await self._evaluate(folder, data, evaluation, {name: fresh})
+        if found is None:
+            return f"The evaluation job fails on every model, a fresh one too: {outcome}"
+        score = found[name]
+        if isinstance(score, Failed):
+            return f"The evaluation job fails on every model, a fresh one too: {score.reason}"
+        return ""
+
+    async def _evaluate(
+        self, folder: Path, data: Path, evaluation: JobFile, models: dict[Address, Path]
+    ) -> tuple[dict[Address, Score | Failed] | None, str]:
+        """One run; None and a sentence when it did not end well."""
+        output = self.workplace.fresh("scores")
+        task = Task(
+            verb="evaluate",
+            job=folder,
+            data=data,
+            output=output,
+            models={str(account): path for account, path in models.items()},
+            limits=limits_of(evaluation, self.policy.caps),
+            seed=evaluation.seed,
+        )
+        outcome: Outcome = await self.surroundings.sandbox.run(task)
+        log.info("evaluated", models=len(models), ok=outcome.ok, backend=outcome.backend)
+        if not outcome.ok:
+            return None, outcome.reason
+        names = [str(account) for account in models]
+        try:
+            read = await asyncio.to_thread(read_scores, output / "scores.json", names)
+        except BadInput as problem:
+            return None, str(problem)
+        return {Address(name): score for name, score in read.items()}, ""
+
+
+def limits_of(job: JobFile, caps: Limits) -> Limits:
+    """What the author asks for, capped by the operator."""
+    asked = job.limits
+    return replace(
+        caps,
+        wall_seconds=min(asked.wall_seconds, caps.wall_seconds),
+        memory_bytes=min(asked.memory_mb << 20, caps.memory_bytes),
+        scratch_bytes=min(asked.scratch_mb << 20, caps.scratch_bytes),
+        output_bytes=min(asked.output_mb << 20, caps.output_bytes),
+    )
+
+
+def tolerance(evaluation: JobFile) -> Score:
+    """The larger of one example and 10 basis points.
+
+    The number of examples is what the job states under `[settings] examples`; 0 if it does not.
+    """
+    examples = evaluation.settings.get("examples", 0)
+    one = -(-10_000 // examples) if type(examples) is int and examples > 0 else 0
+    return Score(max(10, min(one, 10_000)))
+
+
+def write_fresh_model(target: Path, schema: ModelSchema, seed: int) -> None:
+    """A model of the right shape that nobody trained: small normal numbers, integers 0."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+
+    def fill(append: Callable[[memoryview], None]) -> None:
+        for tensor in schema.tensors.values():
+            remaining = tensor.elements
+            while remaining:
+                count = min(remaining, 1 << 16)
+                values = rng.normal(0.0, 0.05, count) if tensor.is_float else np.zeros(count)
+                append(memoryview(values.astype(tensor.numpy_dtype).tobytes()))
+                remaining -= count
+
+    write_model(target, schema, fill)

@@ -1,0 +1,110 @@
+"""The keys of models: who may ask for one, and how one is got and kept.
+
+`docs/protocol.md`, section 6. Committee members may ask from the draw on, the electorate while a
+job is in CHALLENGE, the requester once the trainer was paid as accepted. The trainer answers, and
+so does every validator or challenger that verified the key, but these only to the requester.
+"""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eth_account.signers.local import LocalAccount
+
+from scatter.lifecycle.job import Job, Trainer, fold, phase
+from scatter.lifecycle.verdict import judge
+from scatter.lifecycle.vocabulary import Phase, Verdict
+from scatter.mechanism.units import Address, JobId
+from scatter.ports.peers import KeyRefused, KeyReply, PeerUnreachable
+from scatter.ports.statements import Deployment, sign_key_reply
+from scatter.ports.store import Kind
+from scatter.roles.duty import Surroundings
+from scatter.sealing import Key, context, key_commitment
+
+
+@dataclass(frozen=True)
+class KeyKeeping:
+    """Hands over the keys that this node has, to whom the chain entitles; a `KeyKeeper`."""
+
+    surroundings: Surroundings
+    signer: LocalAccount
+
+    async def __call__(self, job: JobId, trainer: Address, asker: Address) -> KeyReply:
+        chain, store = self.surroundings.chain, self.surroundings.store
+        history = await chain.history(job)
+        if not history:
+            raise KeyRefused(f"There is no job {job}.")
+        view = fold(history, chain.parameters)
+        owner = view.trainers.get(trainer)
+        if owner is None or owner.model is None or owner.key_commitment is None:
+            raise KeyRefused(f"{trainer} has no model in job {job}.")
+        if not await self._may_ask(view, trainer, asker):
+            raise KeyRefused(f"{asker} may not have the key of {trainer} in job {job} now.")
+        key = await store.recall(Kind.MODEL_KEY, job, trainer)
+        if key is None:
+            raise KeyRefused(f"The key of {trainer} in job {job} is not here.")
+        chain_id, contract = self.surroundings.sealing_context
+        return sign_key_reply(
+            self.signer,
+            Deployment(chain_id, contract),
+            job=job,
+            trainer=trainer,
+            model=owner.model,
+            key_commitment=owner.key_commitment,
+            key=key,
+            asker=asker,
+        )
+
+    async def _may_ask(self, job: Job, trainer: Address, asker: Address) -> bool:
+        if asker == job.requester:
+            return is_bought(job, trainer)
+        if trainer != self.surroundings.chain.account:
+            return False
+        if asker in job.committee:
+            return True
+        head = await self.surroundings.chain.head()
+        in_challenge = phase(job, head.time) is Phase.CHALLENGE
+        return in_challenge and await self.surroundings.chain.is_elector(job.number, asker)
+
+
+def is_bought(job: Job, trainer: Address) -> bool:
+    """Whether the requester has paid for this trainer's model."""
+    if not job.over or job.verdict is not Verdict.NORMAL:
+        return False
+    return any(accepted.account == trainer for accepted in judge(job).accepted)
+
+
+async def obtain_key(
+    surroundings: Surroundings, job: Job, trainer: Trainer, holders: Sequence[Address]
+) -> Key:
+    """The key that opens `trainer`'s model: from the store, else from the first holder with it.
+
+    A key is believed only if it matches the commitment on chain, and is kept then. Raises
+    KeyRefused or PeerUnreachable with what the last holder said.
+    """
+    store, peers = surroundings.store, surroundings.peers
+    known = await store.recall(Kind.MODEL_KEY, job.number, trainer.account)
+    if known is not None:
+        return Key(known)
+    sealed_to = model_context(surroundings, job, trainer.account)
+    problem: KeyRefused | PeerUnreachable = KeyRefused(
+        f"Nobody is known to hold the key of {trainer.account} in job {job.number}."
+    )
+    for holder in holders:
+        try:
+            reply = await peers.request_key(job.number, trainer.account, holder)
+        except (KeyRefused, PeerUnreachable) as refusal:
+            problem = refusal
+            continue
+        commitment = key_commitment(Key(reply.key), sealed_to)
+        if hmac.compare_digest(commitment, trainer.key_commitment or b""):
+            await store.keep(Kind.MODEL_KEY, job.number, trainer.account, reply.key)
+            return Key(reply.key)
+        problem = KeyRefused(f"{holder} handed over a key that does not match its commitment.")
+    raise problem
+
+
+def model_context(surroundings: Surroundings, job: Job, trainer: Address) -> bytes:
+    """What a sealed model is bound to: chain, contract, job and trainer."""
+    chain_id, contract = surroundings.sealing_context
+    return context(chain_id, contract, job.number, trainer)

@@ -1,0 +1,206 @@
+"""A trainer's duty: join what its operator offers data for, train, seal, submit, hand over the key.
+
+The model is sealed with a key of its own that is on disk before anything sealed with it leaves,
+and the sealed folder's digest is on disk before it is submitted: a node killed in between neither
+trains twice nor loses the key.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import structlog
+
+from scatter.learning.job_file import JobFile, JobKind, read_job
+from scatter.learning.model_file import ModelRefused, check_model
+from scatter.learning.scores import read_training_report
+from scatter.lifecycle.job import Job, fold, phase
+from scatter.lifecycle.vocabulary import Phase
+from scatter.mechanism.errors import BadInput, ScatterError
+from scatter.mechanism.units import Digest, JobId, Timestamp, Tokens
+from scatter.ports.chain import Head
+from scatter.ports.sandbox import Task
+from scatter.ports.store import Kind
+from scatter.roles.duty import Offer, Patience, SandboxPolicy, Surroundings
+from scatter.roles.errands import run_errands
+from scatter.roles.examination import limits_of
+from scatter.roles.keys import model_context
+from scatter.roles.workplace import MODEL, SEALED_MODEL, Workplace
+from scatter.sealing import Key, key_commitment, new_key, seal
+
+log = structlog.get_logger()
+
+_OWN = "own"
+
+
+class TrainingFailed(ScatterError):
+    """The training job did not leave a model of its own schema; the message says what happened."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """The duty of a node that trains."""
+
+    surroundings: Surroundings
+    policy: SandboxPolicy
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    """By topic."""
+    patience: Patience = field(default_factory=Patience)
+
+    @property
+    def name(self) -> str:
+        return "trainer"
+
+    async def advance(self, job: JobId) -> Timestamp | None:
+        """Does what is due; see `Duty`."""
+        chain = self.surroundings.chain
+        view, head = await self._look(job)
+        if view is None:
+            return None
+        now = phase(view, head.time)
+        workplace = Workplace(self.surroundings, view, self.name)
+        if view.over:
+            await workplace.clear()
+            return None
+        if now is Phase.OPEN and chain.account not in view.trainers:
+            await self._join_unasked(view, head, workplace)
+        own = view.trainers.get(chain.account)
+        if now is Phase.TRAINING and own is not None and own.model is None:
+            deadline = view.training_deadline
+            if deadline is not None and head.time < deadline:
+                await self._submit(view, workplace)
+                view, head = await self._look(job)
+        if view is None or chain.account not in view.trainers:
+            return None
+        return await run_errands(chain, view, head, self.patience)
+
+    async def agree(self, job: JobId, stake: Tokens) -> None:
+        """Joins by hand. The operator has seen the job; a sandbox too weak for it still refuses.
+
+        Raises BadInput when no data is configured for the job's topic, or the job cannot run here;
+        Refused when the protocol does not allow it.
+        """
+        view, _ = await self._look(job)
+        if view is None:
+            raise BadInput(f"There is no job {job}; `scatter job list` shows those there are.")
+        if view.created.topic not in self.offers:
+            raise BadInput(
+                f"No data is configured for the topic {view.created.topic!r}; "
+                "add a [[trainer.topics]] entry to node.toml."
+            )
+        await self._inspect(view, Workplace(self.surroundings, view, self.name))
+        await self.surroundings.chain.join(job, stake)
+
+    async def _look(self, job: JobId) -> tuple[Job | None, Head]:
+        chain = self.surroundings.chain
+        head = await chain.head()
+        history = await chain.history(job)
+        return (fold(history, chain.parameters) if history else None), head
+
+    async def _join_unasked(self, job: Job, head: Head, workplace: Workplace) -> None:
+        offer = self.offers.get(job.created.topic)
+        terms = job.created
+        if (
+            offer is None
+            or not offer.join_unasked
+            or job.full
+            or head.time >= job.join_deadline
+            or job.requester == self.surroundings.chain.account
+            or terms.reward < offer.least_reward
+            or terms.training_time > offer.longest_training
+            or terms.least_stake > offer.stake
+        ):
+            return
+        holdings = await self.surroundings.chain.holdings(self.surroundings.chain.account)
+        if holdings.balance < offer.stake:
+            log.warning("balance too low to join", job=job.number, stake=offer.stake)
+            return
+        await self._inspect(job, workplace)
+        await self.surroundings.chain.join(job.number, offer.stake)
+        log.info("joined", job=job.number, stake=offer.stake)
+
+    async def _inspect(self, job: Job, workplace: Workplace) -> JobFile:
+        """Looks at the training job before committing to it; raises BadInput."""
+        sandbox = self.surroundings.sandbox
+        if not self.policy.allows(job.created.training_job, sandbox.isolation):
+            raise BadInput(
+                f"Job {job.number} is a stranger's, and {sandbox.name} is weaker than the "
+                f"configured minimum ({self.policy.minimum.name.lower()}). Install a stronger "
+                "sandbox, or name the job in trusted_jobs."
+            )
+        folder = await workplace.training_job()
+        training = await asyncio.to_thread(read_job, folder, JobKind.TRAIN)
+        if training.topic != job.created.topic:
+            raise BadInput(
+                f"Job {job.number} is published under {job.created.topic!r}, "
+                f"but its training job says {training.topic!r}; it was not joined."
+            )
+        return training
+
+    async def _submit(self, job: Job, workplace: Workplace) -> None:
+        chain, store = self.surroundings.chain, self.surroundings.store
+        published = await store.recall(Kind.MODEL, job.number, _OWN)
+        if published is None:
+            training = await self._inspect(job, workplace)
+            model = await self._train(job, training, workplace)
+            published = await self._publish(job, model, workplace)
+        key = await store.recall(Kind.MODEL_KEY, job.number, chain.account)
+        assert key is not None, "the key is kept before the model is published"
+        context = model_context(self.surroundings, job, chain.account)
+        await chain.submit_model(job.number, Digest(published), key_commitment(Key(key), context))
+        log.info("submitted a model", job=job.number)
+
+    async def _train(self, job: Job, training: JobFile, workplace: Workplace) -> Path:
+        offer = self.offers.get(training.topic)
+        if offer is None:
+            raise BadInput(
+                f"Job {job.number} was joined, but no data is configured for {training.topic!r}; "
+                "add a [[trainer.topics]] entry to node.toml before the training deadline."
+            )
+        output = workplace.fresh("trained")
+        base = workplace.folder / "training-job" / "base.safetensors"
+        task = Task(
+            verb="train",
+            job=workplace.folder / "training-job",
+            data=offer.data,
+            output=output,
+            models={"base": base} if base.is_file() else {},
+            limits=limits_of(training, self.policy.caps),
+            seed=training.seed,
+        )
+        outcome = await self.surroundings.sandbox.run(task)
+        if not outcome.ok:
+            raise TrainingFailed(f"Training for job {job.number} failed: {outcome.reason}")
+        model = output / MODEL
+        try:
+            await asyncio.to_thread(check_model, model, training.model)
+            report = await asyncio.to_thread(read_training_report, output / "metrics.json")
+        except (ModelRefused, BadInput) as problem:
+            raise TrainingFailed(f"Training for job {job.number}: {problem}") from problem
+        facts = {
+            "examples": report.examples,
+            "metrics": dict(report.metrics),
+            "seconds": round(outcome.seconds, 3),
+            "backend": outcome.backend,
+            "limits": asdict(task.limits),
+        }
+        await self.surroundings.store.keep(
+            Kind.TRAINING, job.number, _OWN, json.dumps(facts).encode()
+        )
+        log.info("trained", job=job.number, seconds=round(outcome.seconds, 2))
+        return model
+
+    async def _publish(self, job: Job, model: Path, workplace: Workplace) -> bytes:
+        chain, store = self.surroundings.chain, self.surroundings.store
+        stored = await store.recall(Kind.MODEL_KEY, job.number, chain.account)
+        key = new_key() if stored is None else Key(stored)
+        await store.keep(Kind.MODEL_KEY, job.number, chain.account, key)
+        context = model_context(self.surroundings, job, chain.account)
+        folder = workplace.fresh("published")
+        folder.mkdir()
+        await asyncio.to_thread(seal, model, folder / SEALED_MODEL, key, context)
+        digest = await self.surroundings.content.add(folder)
+        await store.keep(Kind.MODEL, job.number, _OWN, digest)
+        return digest
