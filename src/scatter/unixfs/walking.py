@@ -27,6 +27,9 @@ from scatter.unixfs.nodes import (
 MOST_DEPTH: Final = 24
 """Blocks on the way from the root to the end of a file."""
 
+MOST_PATH_BYTES: Final = 1_024
+"""Of a file's path within its folder; systems stop at 4,096 for the whole path."""
+
 MOST_LEVELS: Final = 16
 """Folders within folders that may be published, so that `MOST_DEPTH` leaves room for files."""
 
@@ -202,6 +205,8 @@ class _Reader:
             self.entries_left -= 1
             if self.entries_left < 0:
                 raise NodeRefused(f"The folder has more than {MOST_ENTRIES} entries.")
+            if len(bytes(path / entry.name)) > MOST_PATH_BYTES:
+                raise NodeRefused(f"A path in the folder is longer than {MOST_PATH_BYTES} bytes.")
             node = read_block(entry.cid, self.get(entry.cid), Claim(entry.total))
             if isinstance(node, Directory):
                 yield path / entry.name, None
