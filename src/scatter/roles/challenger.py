@@ -24,7 +24,7 @@ from scatter.ports.chain import Head
 from scatter.ports.store import Kind
 from scatter.roles.duty import Patience, SandboxPolicy, Surroundings
 from scatter.roles.errands import run_errands
-from scatter.roles.examination import Examiner, KeysMissing
+from scatter.roles.examination import Examination, Examiner, KeysMissing
 from scatter.roles.workplace import Workplace
 
 log = structlog.get_logger()
@@ -74,18 +74,27 @@ class Challenger:
             return None
         if await chain.is_elector(job, chain.account):
             try:
-                finding = await self._examine(view, head)
+                finding = await self._find(view, head)
             except KeysMissing as missing:
                 log.info("waiting for keys", job=job, why=str(missing))
                 return Timestamp(head.time + self.patience.retry)
             if finding is not None:
+                opened = view.challenge_start or head.time
+                if head.time < opened + self.patience.accuse and not view.accusations:
+                    return Timestamp(opened + self.patience.accuse)
                 await self._accuse(view, finding, head)
                 history = await chain.history(job)
                 view, head = fold(history, chain.parameters), await chain.head()
                 await self._vote(view, finding, head)
         return await run_errands(chain, view, head, self.patience)
 
-    async def _examine(self, job: Job, head: Head) -> Finding | None:
+    async def examine(self, job: Job, *, give_up_on_keys: bool) -> Examination:
+        """What this node makes of the models; see `Examiner.examine`."""
+        workplace = Workplace(self.surroundings, job, self.name)
+        examiner = Examiner(self.surroundings, self.policy, workplace)
+        return await examiner.examine(job, give_up_on_keys=give_up_on_keys)
+
+    async def _find(self, job: Job, head: Head) -> Finding | None:
         """This node's own view of the job; None when there was nothing that could be scored."""
         if job.dataset is None or not job.models:
             return None
@@ -96,9 +105,7 @@ class Challenger:
         opens, closes = job.challenge_start, job.challenge_deadline
         assert opens is not None and closes is not None, "CHALLENGE is open"
         give_up = head.time >= opens + (closes - opens) * self.patience.keys // WHOLE
-        workplace = Workplace(self.surroundings, job, self.name)
-        examiner = Examiner(self.surroundings, self.policy, workplace)
-        found = await examiner.examine(job, give_up_on_keys=give_up)
+        found = await self.examine(job, give_up_on_keys=give_up)
         finding = Finding(found.scores, found.duplicates, found.reason_to_refrain, found.tolerance)
         await store.keep(Kind.FINDING, job.number, _OWN, encode_finding(finding))
         log.info("examined", job=job.number, scores=list(finding.scores))

@@ -62,6 +62,8 @@ class Patience:
     """Share of a window after which a model whose key nobody gave counts as unreadable."""
     retry: Seconds = Seconds(2)
     """Between two attempts to reach a peer or a gateway."""
+    accuse: Seconds = Seconds(0)
+    """From the start of CHALLENGE to this node's first accusation."""
 
 
 class Duty(Protocol):

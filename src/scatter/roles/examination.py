@@ -162,7 +162,9 @@ class Examiner:
             raise ContentRefused(f"The folder of {trainer.account} has no file {SEALED_MODEL}.")
         context = model_context(self.surroundings, job, trainer.account)
         opened = self.workplace.fresh(f"{trainer.account}.unchecked")
-        await asyncio.to_thread(open_sealed, sealed, opened, key, context, commitment, most)
+        await asyncio.to_thread(
+            open_sealed, sealed, opened, key, context, commitment, most_bytes=most
+        )
         await asyncio.to_thread(check_model, opened, schema)
         opened.rename(path)
         return path

@@ -209,7 +209,8 @@ class Requester:
         shares: list[Share] = []
         models: list[Path] = []
         scores: list[Score] = []
-        for trainer in judgement.accepted:
+        # By account, not by submission: the sum of floats depends on the order.
+        for trainer in sorted(judgement.accepted, key=lambda accepted: accepted.account):
             assert trainer.place is not None, "only submitted models are accepted"
             score = averages[trainer.place]
             try:

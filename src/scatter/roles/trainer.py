@@ -144,7 +144,7 @@ class Trainer:
         published = await store.recall(Kind.MODEL, job.number, _OWN)
         if published is None:
             training = await self._inspect(job, workplace)
-            model = await self._train(job, training, workplace)
+            model = await self.train(job, training, workplace)
             published = await self._publish(job, model, workplace)
         key = await store.recall(Kind.MODEL_KEY, job.number, chain.account)
         assert key is not None, "the key is kept before the model is published"
@@ -152,7 +152,11 @@ class Trainer:
         await chain.submit_model(job.number, Digest(published), key_commitment(Key(key), context))
         log.info("submitted a model", job=job.number)
 
-    async def _train(self, job: Job, training: JobFile, workplace: Workplace) -> Path:
+    async def train(self, job: Job, training: JobFile, workplace: Workplace) -> Path:
+        """Runs the training job on this node's data; the model's file, checked.
+
+        Raises TrainingFailed, or BadInput when no data is configured any more.
+        """
         offer = self.offers.get(training.topic)
         if offer is None:
             raise BadInput(

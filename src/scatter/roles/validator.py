@@ -62,6 +62,12 @@ class Validator:
             return _sooner(due, view.reveal_start if member is not None else None, head)
         return None
 
+    async def examine(self, job: Job, *, give_up_on_keys: bool) -> Examination:
+        """What this node makes of the models; see `Examiner.examine`."""
+        workplace = Workplace(self.surroundings, job, self.name)
+        examiner = Examiner(self.surroundings, self.policy, workplace)
+        return await examiner.examine(job, give_up_on_keys=give_up_on_keys)
+
     async def _commit(self, job: Job, head: Head) -> Timestamp | None:
         """Commits or refrains; returns when to try again while keys are outstanding."""
         chain, store = self.surroundings.chain, self.surroundings.store
@@ -70,11 +76,8 @@ class Validator:
             opened, closes = job.scoring_opened_at, job.reveal_start
             assert opened is not None and closes is not None, "COMMIT is open"
             give_up = head.time >= opened + (closes - opened) * self.patience.keys // WHOLE
-            examiner = Examiner(
-                self.surroundings, self.policy, Workplace(self.surroundings, job, self.name)
-            )
             try:
-                found = await examiner.examine(job, give_up_on_keys=give_up)
+                found = await self.examine(job, give_up_on_keys=give_up)
             except KeysMissing as missing:
                 log.info("waiting for keys", job=job.number, why=str(missing))
                 return Timestamp(head.time + self.patience.retry)
