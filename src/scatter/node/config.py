@@ -95,6 +95,8 @@ class PeersSettings:
 
     listen: str = "/ip4/127.0.0.1/tcp/8462"
     """A libp2p multiaddress; port 0 lets the system choose."""
+    announce: tuple[str, ...] = ()
+    """Where others dial, if not where this node listens; needed when that is all interfaces."""
     bootstrap: tuple[str, ...] = ()
     """libp2p multiaddresses that end in /p2p/ID, at most 16."""
     exchange_seconds: float = 5.0
@@ -263,6 +265,7 @@ def _peers(table: Table) -> PeersSettings:
     default = PeersSettings()
     settings = PeersSettings(
         listen=table.text("listen", default.listen),
+        announce=tuple(table.texts("announce", most=8)),
         bootstrap=tuple(table.texts("bootstrap", most=16)),
         exchange_seconds=table.number("exchange_seconds", default.exchange_seconds, 0.1, 3_600),
     )
@@ -271,6 +274,11 @@ def _peers(table: Table) -> PeersSettings:
         read_endpoint(settings.listen, unbound=True)
     except BadInput as error:
         raise table.mistake("listen", str(error)) from None
+    for address in settings.announce:
+        try:
+            read_endpoint(address, unbound=True)
+        except BadInput as error:
+            raise table.mistake("announce", str(error)) from None
     for address in settings.bootstrap:
         try:
             read_dial_address(address)
