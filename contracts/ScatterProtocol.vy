@@ -1,10 +1,30 @@
 # pragma version 0.4.3
 # pragma optimize codesize
-# pragma nonreentrancy on
 """
 @title ScatterProtocol
 @license Apache-2.0
+@notice The front door (paper 3.3): every call of a node that changes something
+        enters here. Keeps the phases and deadlines of jobs, and tells the other
+        six what to do for whom.
+@dev Invariant: a job only moves on, OPEN -> TRAINING -> DATASET -> SCORING ->
+     SETTLED, or to CANCELLED; every phase has a deadline past which anybody may
+     move it on.
+     Trusts: the six contracts named at construction, which trust it alone. No
+     call leaves the seven, so none can come back in between.
 """
+
+import rules
+import words
+
+import EvaluationJobToken
+import ModelToken
+import ReputationManager
+import ScatterToken
+import TrainingJobToken
+import VoteManager
+
+# What happened, one event per transition
+
 
 event JobCreated:
     job: indexed(uint256)
@@ -127,7 +147,105 @@ event KeyAnswered:
     sealedKey: Bytes[256]
 
 
+# Phases as kept here; the VoteManager knows which part of SCORING it is.
+OPEN: constant(uint256) = 1
+TRAINING: constant(uint256) = 2
+DATASET: constant(uint256) = 3
+SCORING: constant(uint256) = 4
+CHALLENGE: constant(uint256) = 6
+SETTLED: constant(uint256) = 7
+CANCELLED: constant(uint256) = 8
+
+NOBODY_SUBMITTED: constant(uint256) = 1
+NO_COMMITTEE: constant(uint256) = 2
+REQUESTER_MALICIOUS: constant(uint256) = 3
+VALIDATORS_FAILED: constant(uint256) = 4
+NO_MODEL_ACCEPTED: constant(uint256) = 5
+NORMAL: constant(uint256) = 6
+
+WHOLE: constant(uint256) = 10_000
+MOST_SECONDS: constant(uint256) = 10 * 365 * 86_400
+
+# Fields of a job's life
+PHASE: constant(uint256) = 160
+DEADLINE: constant(uint256) = 168
+TRAINERS: constant(uint256) = 208
+MODEL_COUNT: constant(uint256) = 216
+PUBLISHED: constant(uint256) = 224
+DRAWN: constant(uint256) = 225
+VERDICT: constant(uint256) = 232
+
+TOKEN: immutable(ScatterToken.__interface__)
+TRAINING_JOBS: immutable(TrainingJobToken.__interface__)
+EVALUATION_JOBS: immutable(EvaluationJobToken.__interface__)
+MODELS: immutable(ModelToken.__interface__)
+REPUTATION: immutable(ReputationManager.__interface__)
+VOTES: immutable(VoteManager.__interface__)
+P: immutable(rules.Parameters)
+
 jobCount: public(uint256)
+# Per job: requester 160 | phase 8 | deadline 40 | trainers 8 | models 8 | dataset published 1
+# | committee drawn 1 | 6 free | verdict 8
+lives: HashMap[uint256, uint256]
+# Per job: least stake 96 | training time 40 | threshold 16 | floor 16 | most trainers 8
+terms: HashMap[uint256, uint256]
+
+
+@deploy
+def __init__(
+    token: address,
+    trainingJobs: address,
+    evaluationJobs: address,
+    models: address,
+    reputation: address,
+    votes: address,
+    p: rules.Parameters,
+):
+    """
+    @notice Refuses parameters that section 2 of the protocol refuses, for all seven.
+    """
+    TOKEN = ScatterToken.__interface__(token)
+    TRAINING_JOBS = TrainingJobToken.__interface__(trainingJobs)
+    EVALUATION_JOBS = EvaluationJobToken.__interface__(evaluationJobs)
+    MODELS = ModelToken.__interface__(models)
+    REPUTATION = ReputationManager.__interface__(reputation)
+    VOTES = VoteManager.__interface__(votes)
+    P = p
+    assert p.taxRate + p.trainerRate + p.validatorRate == WHOLE, "parameters: rates"
+    assert p.supply > 0 and p.supply >> 128 == 0, "parameters: supply"
+    stakes: uint256[4] = [p.validatorStake, p.challengerStake, p.basePenalty, p.leastReward]
+    for amount: uint256 in stakes:
+        assert amount > 0 and amount >> 96 == 0, "parameters: amounts"
+    assert p.penaltyMultiplier > 0 and p.penaltyMultiplier <= 2**16, "parameters: multiplier"
+    assert p.committeeProportion <= WHOLE, "parameters: committee"
+    assert p.leastCommittee > 0 and p.leastCommittee <= p.mostCommittee, "parameters: committee"
+    assert p.mostCommittee <= 16, "parameters: committee"
+    assert p.leastElectorate > 1 and p.leastElectorate >> 32 == 0, "parameters: electorate"
+    assert p.lotteryShare < 2, "parameters: lottery"
+    windows: uint256[10] = [
+        p.joinWindow,
+        p.leastTraining,
+        p.mostTraining,
+        p.datasetWindow,
+        p.commitWindow,
+        p.revealWindow,
+        p.challengeWindow,
+        p.voteWindow,
+        p.validatorUnbonding,
+        p.challengerUnbonding,
+    ]
+    for window: uint256 in windows:
+        assert window > 0 and window <= MOST_SECONDS, "parameters: windows"
+    assert p.leastTraining <= p.mostTraining, "parameters: windows"
+    assert p.challengeWindow >= 2 * p.voteWindow, "parameters: windows"
+    checking: uint256 = (
+        p.datasetWindow + p.commitWindow + p.revealWindow + p.challengeWindow + p.voteWindow
+    )
+    assert min(p.validatorUnbonding, p.challengerUnbonding) >= 2 * checking, "parameters: windows"
+    assert p.seedDelay > 0 and p.seedDelay <= 128, "parameters: seed delay"
+
+
+# What the requester does
 
 
 @external
@@ -143,114 +261,578 @@ def createJob(
     leastStake: uint256,
     trainingTime: uint256,
 ) -> uint256:
+    """
+    @notice Publishes a job; its tax goes to the lottery, the rest of the reward into escrow.
+    @param trainingJob The sha2-256 digest of the training job's folder.
+    @param evaluationJob The same of the evaluation job's.
+    @param datasetCommitment keccak256 of the evaluation dataset's digest and a salt.
+    @param topic A lower-case slug.
+    @param reward R_p of eq. 2.
+    @param threshold The average score from which a model is accepted, in basis points.
+    @param modelFloor The average score under which its trainer loses its stake.
+    @param trainingTime Seconds from the start.
+    @return The job's number.
+    """
+    assert (
+        trainingJob != empty(bytes32)
+        and evaluationJob != empty(bytes32)
+        and datasetCommitment != empty(bytes32)
+    ), "job: empty digest"
+    self._check_slug(topic)
+    assert reward >= P.leastReward and reward >> 96 == 0, "job: reward out of bounds"
+    assert threshold <= WHOLE, "job: threshold out of bounds"
+    assert modelFloor == threshold or (
+        P.floorAllowed and modelFloor < threshold
+    ), "job: floor out of bounds"
+    assert mostTrainers > 0 and mostTrainers <= 64, "job: trainers out of bounds"
+    assert leastStake > 0 and leastStake >> 96 == 0, "job: least stake out of bounds"
+    assert (
+        trainingTime >= P.leastTraining and trainingTime <= P.mostTraining
+    ), "job: training time out of bounds"
+
     job: uint256 = self.jobCount + 1
     self.jobCount = job
+    self.lives[job] = (
+        convert(msg.sender, uint256)
+        | (OPEN << PHASE)
+        | ((block.timestamp + P.joinWindow) << DEADLINE)
+    )
+    self.terms[job] = (
+        leastStake
+        | (trainingTime << 96)
+        | (threshold << 136)
+        | (modelFloor << 152)
+        | (mostTrainers << 168)
+    )
+    log JobCreated(
+        job=job,
+        requester=msg.sender,
+        trainingJob=trainingJob,
+        evaluationJob=evaluationJob,
+        datasetCommitment=datasetCommitment,
+        topic=topic,
+        reward=reward,
+        threshold=threshold,
+        floor=modelFloor,
+        mostTrainers=mostTrainers,
+        leastStake=leastStake,
+        trainingTime=trainingTime,
+    )
+    extcall TOKEN.escrow(job, msg.sender, reward)
+    extcall TRAINING_JOBS.mint(job, msg.sender, trainingJob)
+    extcall EVALUATION_JOBS.mint(job, msg.sender, evaluationJob, datasetCommitment)
     return job
 
 
 @external
+def publishDataset(job: uint256, dataset: bytes32, salt: bytes32):
+    """
+    @notice Opens the dataset commitment; draws the committee too, if that can be done now.
+    """
+    life: uint256 = self._life(job)
+    assert msg.sender == words._account(life), "job: only the requester"
+    assert words._get(life, PHASE, 8) == DATASET, "job: not awaiting the dataset"
+    assert words._get(life, PUBLISHED, 1) == 0, "job: already published"
+    assert block.timestamp < words._get(life, DEADLINE, 40), "job: too late"
+    assert dataset != empty(bytes32), "job: empty digest"
+    life |= 1 << PUBLISHED
+    log DatasetPublished(job=job, requester=msg.sender, dataset=dataset)
+    extcall EVALUATION_JOBS.publish(job, dataset, salt)
+    if words._get(life, DRAWN, 1) == 0 and staticcall VOTES.canDraw(job):
+        life = self._draw(job, life)
+    self._score_when_ready(job, life)
+
+
+# What trainers do
+
+
+@external
 def joinJob(job: uint256, stake: uint256):
+    """
+    @notice Locks a stake on an open job.
+    """
+    life: uint256 = self._life(job)
+    terms: uint256 = self.terms[job]
+    assert words._get(life, PHASE, 8) == OPEN, "job: not open"
+    assert block.timestamp < words._get(life, DEADLINE, 40), "job: too late"
+    assert msg.sender != words._account(life), "job: requester cannot join"
+    self.lives[job] = life + (1 << TRAINERS)
     log TrainerJoined(job=job, trainer=msg.sender, stake=stake)
+    extcall TOKEN.lockStake(
+        job,
+        words._get(life, TRAINERS, 8),
+        words._get(terms, 168, 8),
+        msg.sender,
+        stake,
+        words._get(terms, 0, 96),
+    )
+
+
+@external
+def submitModel(job: uint256, model: bytes32, keyCommitment: bytes32):
+    """
+    @notice Submits a sealed model; the last trainer's ends the training.
+    @param model The sha2-256 digest of the sealed model's folder.
+    """
+    life: uint256 = self._life(job)
+    assert words._get(life, PHASE, 8) == TRAINING, "job: not in training"
+    assert block.timestamp < words._get(life, DEADLINE, 40), "job: too late"
+    seat: uint256 = staticcall TOKEN.seatOf(job, msg.sender)
+    assert seat > 0, "job: not a trainer"
+    place: uint256 = words._get(life, MODEL_COUNT, 8)
+    life += 1 << MODEL_COUNT
+    log ModelSubmitted(job=job, trainer=msg.sender, model=model, keyCommitment=keyCommitment)
+    extcall MODELS.mint(job, place, msg.sender, seat - 1, model, keyCommitment)
+    if place + 1 == words._get(life, TRAINERS, 8):
+        life = self._close(job, life)
+    self.lives[job] = life
+
+
+# What committee members do
+
+
+@external
+def commitScores(job: uint256, commitment: bytes32):
+    """
+    @notice Commits to one score per model: keccak256(abi_encode(job, member, scores, salt)).
+    """
+    self._life(job)
+    log ScoresCommitted(job=job, member=msg.sender, commitment=commitment)
+    extcall VOTES.commitScores(job, msg.sender, commitment)
+
+
+@external
+def refrain(job: uint256):
+    """
+    @notice Flags the evaluation job as malicious, in place of scores.
+    """
+    self._life(job)
+    log Refrained(job=job, member=msg.sender)
+    extcall VOTES.refrain(job, msg.sender)
+
+
+@external
+def revealScores(job: uint256, member: address, scores: DynArray[uint256, 64], salt: bytes32):
+    """
+    @notice Opens a member's commitment; anybody may send it.
+    @param scores One per model, in the order of submission, in basis points.
+    """
+    self._life(job)
+    log ScoresRevealed(job=job, member=member, scores=scores)
+    extcall VOTES.revealScores(job, member, scores, salt)
+
+
+# What challengers do
+
+
+@external
+def accuse(job: uint256, target: address):
+    """
+    @notice Accuses a trainer with a model, a member that acted, or a challenger that spoke.
+    """
+    assert words._get(self._life(job), PHASE, 8) == SCORING, "accusation: closed"
+    log Accused(job=job, accuser=msg.sender, target=target)
+    extcall VOTES.accuse(job, msg.sender, target)
+
+
+@external
+def vote(job: uint256, target: address, guilty: bool):
+    """
+    @notice Votes on an accusation; two thirds of the whole electorate uphold it at once.
+    """
+    life: uint256 = self._life(job)
+    log Voted(job=job, voter=msg.sender, target=target, guilty=guilty)
+    accuser: address = empty(address)
+    part: uint256 = 0
+    accuser, part = extcall VOTES.vote(job, msg.sender, target, guilty)
+    if accuser == empty(address):
+        return
+
+    log Condemned(job=job, target=target, accuser=accuser)
+    winner: address = accuser
+    if staticcall REPUTATION.condemned(job, accuser) or (
+        part < 64 and self._fails_by_score(job, part)
+    ):
+        winner = empty(address)
+    extcall REPUTATION.condemn(job, target, part)
+    if part < 64:
+        extcall TOKEN.forfeit(job, target, winner)
+    else:
+        extcall TOKEN.penalise(job, target, 1 if part < 80 else 2, winner)
+
+
+# What validators and challengers do for their role
+
+
+@external
+def register(role: uint256, amount: uint256):
+    """
+    @notice Takes up a role, 1 validator or 2 challenger, with a stake fixed for its life.
+    """
+    extcall TOKEN.register(msg.sender, role, amount)
+
+
+@external
+def requestUnstake():
+    """
+    @notice Gives the role up; the stake is free after unbonding.
+    """
+    extcall TOKEN.requestUnstake(msg.sender)
+
+
+@external
+def withdraw():
+    """
+    @notice Takes back what is left of the stake.
+    """
+    extcall TOKEN.withdraw(msg.sender)
+
+
+# What anybody does, to move a job on
 
 
 @external
 def startJob(job: uint256):
+    """
+    @notice Begins the training: the requester at any time, anybody from the join deadline on.
+    """
+    life: uint256 = self._life(job)
+    assert words._get(life, PHASE, 8) == OPEN, "job: not open"
+    assert words._get(life, TRAINERS, 8) > 0, "job: nobody joined"
+    assert msg.sender == words._account(life) or block.timestamp >= words._get(
+        life, DEADLINE, 40
+    ), "job: only the requester"
+    self._move_on(job, life, TRAINING, words._get(self.terms[job], 96, 40))
     log TrainingStarted(job=job, actor=msg.sender)
 
 
 @external
 def cancelJob(job: uint256):
+    """
+    @notice Ends a job that nobody joined; the escrow goes back, the tax stays.
+    """
+    life: uint256 = self._life(job)
+    assert words._get(life, PHASE, 8) == OPEN, "job: not open"
+    assert words._get(life, TRAINERS, 8) == 0, "job: somebody joined"
+    assert block.timestamp >= words._get(life, DEADLINE, 40), "job: too early"
+    self._move_on(job, life, CANCELLED, 0)
     log JobCancelled(job=job, actor=msg.sender)
-
-
-@external
-def submitModel(job: uint256, model: bytes32, keyCommitment: bytes32):
-    log ModelSubmitted(job=job, trainer=msg.sender, model=model, keyCommitment=keyCommitment)
+    extcall TOKEN.refund(job, words._account(life))
 
 
 @external
 def closeTraining(job: uint256):
-    pass
+    """
+    @notice Ends the training at its deadline; a job without any model is settled at once.
+    """
+    life: uint256 = self._life(job)
+    assert words._get(life, PHASE, 8) == TRAINING, "job: not in training"
+    assert block.timestamp >= words._get(life, DEADLINE, 40), "job: too early"
+    if words._get(life, MODEL_COUNT, 8) == 0:
+        self._settle(job, life)
+    else:
+        self.lives[job] = self._close(job, life)
 
 
 @external
 def drawCommittee(job: uint256):
-    pass
-
-
-@external
-def publishDataset(job: uint256, dataset: bytes32, salt: bytes32):
-    log DatasetPublished(job=job, requester=msg.sender, dataset=dataset)
-
-
-@external
-def commitScores(job: uint256, commitment: bytes32):
-    log ScoresCommitted(job=job, member=msg.sender, commitment=commitment)
-
-
-@external
-def refrain(job: uint256):
-    log Refrained(job=job, member=msg.sender)
-
-
-@external
-def revealScores(job: uint256, member: address, scores: DynArray[uint256, 64], salt: bytes32):
-    log ScoresRevealed(job=job, member=member, scores=scores)
-
-
-@external
-def accuse(job: uint256, target: address):
-    log Accused(job=job, accuser=msg.sender, target=target)
-
-
-@external
-def vote(job: uint256, target: address, guilty: bool):
-    log Voted(job=job, voter=msg.sender, target=target, guilty=guilty)
+    """
+    @notice Draws the committee, or fixes a new seed block when the hash is gone.
+    """
+    life: uint256 = self._life(job)
+    assert words._get(life, PHASE, 8) == DATASET, "job: not awaiting the dataset"
+    assert words._get(life, DRAWN, 1) == 0, "job: already drawn"
+    assert block.timestamp < words._get(life, DEADLINE, 40), "job: too late"
+    self._score_when_ready(job, self._draw(job, life))
 
 
 @external
 def settle(job: uint256):
-    log JobSettled(job=job, actor=msg.sender, verdict=0)
+    """
+    @notice Pays everybody and ends the job.
+    """
+    life: uint256 = self._life(job)
+    phase: uint256 = words._get(life, PHASE, 8)
+    assert phase < SETTLED, "job: already over"
+    deadline: uint256 = words._get(life, DEADLINE, 40)
+    if phase == SCORING:
+        phase, deadline = staticcall VOTES.phase(job)
+    assert (
+        phase == DATASET or phase == CHALLENGE
+    ) and block.timestamp >= deadline, "job: too early"
+    self._settle(job, life)
 
 
-@external
-def register(role: uint256, amount: uint256):
-    pass
-
-
-@external
-def requestUnstake():
-    pass
-
-
-@external
-def withdraw():
-    pass
+# Keys, for the case that a trainer does not answer in private
 
 
 @external
 def requestKey(job: uint256, trainer: address, publicKey: Bytes[64]):
+    """
+    @notice Asks a trainer for its model's key, sealed for this public key.
+    """
+    assert self._may_ask_key(job, trainer, msg.sender), "key: not entitled"
+    assert len(publicKey) >= 33, "key: wrong length"
     log KeyRequested(job=job, trainer=trainer, asker=msg.sender, publicKey=publicKey)
 
 
 @external
 def answerKey(job: uint256, asker: address, sealedKey: Bytes[256]):
+    """
+    @notice Answers a request with the key, sealed for the asker.
+    """
+    assert self._may_ask_key(job, msg.sender, asker), "key: not entitled"
     log KeyAnswered(job=job, trainer=msg.sender, asker=asker, sealedKey=sealedKey)
+
+
+# What anybody reads
+
+
+@view
+@external
+def parameters() -> rules.Parameters:
+    return P
 
 
 @view
 @external
 def phase(job: uint256) -> (uint256, uint256):
-    return 0, 0
+    """
+    @notice The phase now, and its deadline: from then on, anybody may move the job on.
+            0 when the job does not exist; no deadline when it is over.
+    """
+    life: uint256 = self.lives[job]
+    if words._get(life, PHASE, 8) == SCORING:
+        return staticcall VOTES.phase(job)
+    return words._get(life, PHASE, 8), words._get(life, DEADLINE, 40)
 
 
 @view
 @external
 def isElector(job: uint256, account: address) -> bool:
-    return False
+    """
+    @notice Whether an account may accuse and vote in a job, while accusations are open.
+    """
+    return staticcall VOTES.isElector(job, account)
 
 
 @view
 @external
 def mayAskKey(job: uint256, trainer: address, asker: address) -> bool:
-    return False
+    """
+    @notice Whether a trainer owes somebody its model's key now.
+    """
+    return self._may_ask_key(job, trainer, asker)
+
+
+@view
+@external
+def howItWouldSettle(job: uint256) -> (uint256, ScatterToken.Settlement):
+    """
+    @notice The verdict if nothing more happened, and whom it pays.
+    """
+    return self._judge(job, self._life(job))
+
+
+# The steps that calls share
+
+
+@view
+@internal
+def _life(job: uint256) -> uint256:
+    life: uint256 = self.lives[job]
+    assert life != 0, "job: does not exist"
+    return life
+
+
+@pure
+@internal
+def _check_slug(topic: String[64]):
+    """
+    @notice Lower-case letters, digits and hyphens.
+    """
+    text: Bytes[64] = convert(topic, Bytes[64])
+    assert len(text) > 0, "job: topic is not a slug"
+    for i: uint256 in range(len(text), bound=64):
+        letter: uint256 = convert(slice(text, i, 1), uint256)
+        assert (
+            (letter >= 97 and letter <= 122) or (letter >= 48 and letter <= 57) or letter == 45
+        ), "job: topic is not a slug"
+
+
+@internal
+def _move_on(job: uint256, life: uint256, phase: uint256, window: uint256):
+    """
+    @notice Enters a phase that lasts `window` seconds; 0 if it has no end.
+    """
+    self.lives[job] = self._moved(life, phase, window)
+
+
+@view
+@internal
+def _moved(life: uint256, phase: uint256, window: uint256) -> uint256:
+    deadline: uint256 = block.timestamp + window if window > 0 else 0
+    return words._put(words._put(life, PHASE, 8, phase), DEADLINE, 40, deadline)
+
+
+@internal
+def _close(job: uint256, life: uint256) -> uint256:
+    """
+    @notice Ends the training of a job with models; returns its life.
+    """
+    seedBlock: uint256 = 0
+    electorate: uint256 = 0
+    validators: uint256 = 0
+    seedBlock, electorate, validators = extcall VOTES.close(
+        job, words._get(life, MODEL_COUNT, 8)
+    )
+    log TrainingClosed(
+        job=job,
+        actor=msg.sender,
+        seedBlock=seedBlock,
+        electorate=electorate,
+        eligibleValidators=validators,
+    )
+    return self._moved(life, DATASET, P.datasetWindow)
+
+
+@internal
+def _draw(job: uint256, life: uint256) -> uint256:
+    """
+    @notice Draws, or renews the seed block; returns the job's life.
+    """
+    drawn: DynArray[uint256, 16] = []
+    seedBlock: uint256 = 0
+    drawn, seedBlock = extcall VOTES.draw(job)
+    if len(drawn) == 0:
+        log SeedRenewed(job=job, actor=msg.sender, seedBlock=seedBlock)
+        return life
+    members: DynArray[address, 16] = []
+    stakes: DynArray[uint256, 16] = []
+    for member: uint256 in drawn:
+        members.append(words._account(member))
+        stakes.append(words._amount(member))
+    log CommitteeDrawn(job=job, actor=msg.sender, members=members, stakes=stakes)
+    return life | (1 << DRAWN)
+
+
+@internal
+def _score_when_ready(job: uint256, life: uint256):
+    """
+    @notice Keeps the job's life; opens the scoring once dataset and committee are there.
+    """
+    if words._get(life, PUBLISHED, 2) == 3:
+        self._move_on(job, life, SCORING, 0)
+        extcall VOTES.open(job)
+    else:
+        self.lives[job] = life
+
+
+@view
+@internal
+def _may_ask_key(job: uint256, trainer: address, asker: address) -> bool:
+    """
+    @notice Members from the draw on, electors during the challenge, and the requester once
+            the model was paid as accepted.
+    """
+    life: uint256 = self._life(job)
+    seat: uint256 = staticcall TOKEN.seatOf(job, trainer)
+    if seat == 0 or (staticcall MODELS.submitted(job) >> (seat - 1)) & 1 == 0:
+        return False
+    if staticcall VOTES.isMember(job, asker):
+        return True
+    phase: uint256 = words._get(life, PHASE, 8)
+    if asker == words._account(life):
+        verdict: uint256 = 0
+        s: ScatterToken.Settlement = empty(ScatterToken.Settlement)
+        if words._get(life, VERDICT, 8) == NORMAL:
+            verdict, s = self._judge(job, life)
+        for entry: uint256 in s.paid:
+            if entry & 255 == seat - 1:
+                return True
+        return False
+    if phase == SCORING:
+        phase = (staticcall VOTES.phase(job))[0]
+    return phase == CHALLENGE and staticcall VOTES.isElector(job, asker)
+
+
+@view
+@internal
+def _fails_by_score(job: uint256, seat: uint256) -> bool:
+    """
+    @notice Whether the scores alone already make a trainer malicious.
+    """
+    condemned: uint256 = staticcall REPUTATION.marks(job)
+    tally: VoteManager.Tally = staticcall VOTES.tally(job, True, (condemned >> 64) & 65_535)
+    if len(tally.averages) == 0:
+        return False
+    place: uint256 = staticcall MODELS.placeOf(job, seat)
+    return self._is_under_the_floor(job, tally.averages[place])
+
+
+@view
+@internal
+def _is_under_the_floor(job: uint256, score: uint256) -> bool:
+    return score == 0 or score < words._get(self.terms[job], 152, 16)
+
+
+@view
+@internal
+def _judge(job: uint256, life: uint256) -> (uint256, ScatterToken.Settlement):
+    """
+    @notice The verdict and whom it pays, by the table of section 4 of the protocol.
+    """
+    s: ScatterToken.Settlement = empty(ScatterToken.Settlement)
+    s.requester = words._account(life)
+    s.trainers = words._get(life, TRAINERS, 8)
+    s.trainersBack = True
+    s.validatorsBack = True
+    condemned: uint256 = staticcall REPUTATION.marks(job)
+    seats: DynArray[uint256, 64] = staticcall MODELS.seats(job)
+    silent_seats: uint256 = (1 << s.trainers) - 1
+    for seat: uint256 in seats:
+        silent_seats &= ~(1 << seat)
+    s.malicious = (condemned & (2**64 - 1)) | silent_seats
+    if len(seats) == 0:
+        return NOBODY_SUBMITTED, s
+
+    tally: VoteManager.Tally = staticcall VOTES.tally(
+        job, words._get(life, PUBLISHED, 1) == 1, (condemned >> 64) & 65_535
+    )
+    s.silent = tally.silent
+    s.members = tally.paid
+    if tally.requesterMalicious:
+        for seat: uint256 in seats:
+            if (s.malicious >> seat) & 1 == 0:
+                s.paid.append(seat | (WHOLE << 8))
+        s.trainersBack = False
+        s.validatorsBack = False
+        return REQUESTER_MALICIOUS, s
+    if tally.committee == 0:
+        return NO_COMMITTEE, s
+    if len(tally.averages) == 0:
+        return VALIDATORS_FAILED, s
+
+    threshold: uint256 = words._get(self.terms[job], 136, 16)
+    for i: uint256 in range(len(seats), bound=64):
+        score: uint256 = tally.averages[i]
+        if self._is_under_the_floor(job, score):
+            s.malicious |= 1 << seats[i]
+        if score >= threshold and (s.malicious >> seats[i]) & 1 == 0:
+            s.paid.append(seats[i] | (score << 8))
+    s.validatorsBack = False
+    if len(s.paid) == 0:
+        return NO_MODEL_ACCEPTED, s
+    s.trainersBack = False
+    return NORMAL, s
+
+
+@internal
+def _settle(job: uint256, life: uint256):
+    verdict: uint256 = 0
+    s: ScatterToken.Settlement = empty(ScatterToken.Settlement)
+    verdict, s = self._judge(job, life)
+    self._move_on(job, words._put(life, VERDICT, 8, verdict), SETTLED, 0)
+    log JobSettled(job=job, actor=msg.sender, verdict=verdict)
+    extcall REPUTATION.conclude(job, s.requester, s.malicious, verdict == REQUESTER_MALICIOUS)
+    extcall TOKEN.settle(job, s)
