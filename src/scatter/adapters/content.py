@@ -131,7 +131,7 @@ class StoredContent:
         """Writes the folder from the blocks at hand; whether they were all there."""
 
         def get(cid: Cid) -> bytes:
-            block = (partial.get(cid) if partial else None) or self.blocks.get(cid)
+            block = self._find(cid, partial)
             if block is None:
                 raise _BlockMissing(f"Block {cid} was lost on the way to {into}; fetch again.")
             return block
@@ -152,10 +152,14 @@ class StoredContent:
         while found:
             found = False
             for cid in tuple(walk.wanted):
-                block = partial.get(cid) or self.blocks.get(cid)
+                block = self._find(cid, partial)
                 if block is not None:
                     walk.take(cid, block)
                     found = True
+
+    def _find(self, cid: Cid, partial: BlockStore | None) -> bytes | None:
+        block = None if partial is None else partial.get(cid)
+        return self.blocks.get(cid) if block is None else block
 
     def _open_partial(self, text: str) -> BlockStore:
         """The store of an unfinished folder; drops the oldest of those that nobody waits for."""
