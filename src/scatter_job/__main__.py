@@ -18,20 +18,8 @@ import traceback
 from pathlib import Path
 
 from scatter_job.confinement import deliver, limit
+from scatter_job.environment import FIXED_ENVIRONMENT
 from scatter_job.failure import JobFailed
-
-FIXED_ENVIRONMENT = {
-    "LC_ALL": "C.UTF-8",
-    "TZ": "UTC",
-    "PYTHONHASHSEED": "0",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
-"""Of every run, so that the same job on the same data repeats.
-
-Two threads sum in another order than one.
-"""
 
 
 def main() -> int:
@@ -46,11 +34,14 @@ def main() -> int:
     archive = os.dup(1)
     if options.deliver:
         os.dup2(2, 1)
+        os.nice(10)
     limit(
         memory=options.memory,
         processes=options.processes,
         files=options.open_files,
         file_size=options.file_size,
+        # The watcher's clock is the real limit; this one holds if the watcher itself has died.
+        cpu_seconds=int(options.seconds) * (os.cpu_count() or 1) + 60 if options.deliver else None,
     )
     try:
         _run(options)

@@ -19,9 +19,14 @@ _ADDRESS_SPACE_SLACK: Final = 1 << 30
 
 
 def limit(
-    *, memory: int | None, processes: int | None, files: int | None, file_size: int | None
+    *,
+    memory: int | None,
+    processes: int | None,
+    files: int | None,
+    file_size: int | None,
+    cpu_seconds: int | None,
 ) -> None:
-    """Sets resource limits: bytes of memory, processes, open files, bytes of one file."""
+    """Sets resource limits: bytes, processes, open files, bytes of one file, seconds at work."""
     _lower(resource.RLIMIT_CORE, 0)
     if memory is not None:
         _lower(resource.RLIMIT_DATA, memory)
@@ -32,6 +37,8 @@ def limit(
         _lower(resource.RLIMIT_NOFILE, files)
     if file_size is not None:
         _lower(resource.RLIMIT_FSIZE, file_size)
+    if cpu_seconds is not None:
+        _lower(resource.RLIMIT_CPU, cpu_seconds)
 
 
 def _lower(kind: int, value: int) -> None:

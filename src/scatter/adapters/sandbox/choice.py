@@ -1,0 +1,46 @@
+"""Which sandbox a node uses: the strongest that runs here, and never one below its minimum."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scatter.adapters.sandbox.bubblewrap import Bubblewrap
+from scatter.adapters.sandbox.plain_process import PlainProcess
+from scatter.mechanism.errors import BadInput
+from scatter.ports.sandbox import Isolation, Sandbox, SandboxUnavailable
+
+_OPENERS: dict[str, Callable[[], Sandbox]] = {
+    Bubblewrap.name: Bubblewrap.open,
+    PlainProcess.name: PlainProcess,
+}
+"""Strongest first."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The sandbox to use, and one sentence that says why this one."""
+
+    sandbox: Sandbox
+    why: str
+
+
+def open_sandbox(minimum: Isolation, prefer: str | None = None) -> Choice:
+    """Tries each backend (`prefer` names the only one wanted) and takes the first that runs.
+
+    Raises SandboxUnavailable with what to install when none of at least `minimum` does, and
+    BadInput when `prefer` is not the name of a backend.
+    """
+    if prefer is not None and prefer not in _OPENERS:
+        raise BadInput(f"There is no sandbox {prefer!r}; choose from {', '.join(_OPENERS)}.")
+    failures = []
+    for name in [prefer] if prefer else _OPENERS:
+        try:
+            sandbox = _OPENERS[name]()
+        except SandboxUnavailable as error:
+            failures.append(f"{name}: {error}")
+            continue
+        if sandbox.isolation < minimum:
+            failures.append(f"{name}: weaker than the configured minimum, {minimum.name.lower()}.")
+            continue
+        reason = "it was asked for" if prefer else "it is the strongest that runs here"
+        return Choice(sandbox, " ".join([f"Using {name}: {reason}.", *failures]))
+    raise SandboxUnavailable(" ".join(["No sandbox is strong enough.", *failures]))
