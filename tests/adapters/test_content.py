@@ -139,6 +139,15 @@ class TestContent:
             "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"
         )
 
+    async def test_naming_a_folder_does_not_publish_it(
+        self, publisher: Node, folder: Path, into: Path
+    ) -> None:
+        digest = await publisher.content.name(folder)
+
+        with pytest.raises(ContentNotFound):
+            await publisher.content.fetch(digest, into, most_bytes=1 << 20)
+        assert digest == await publisher.content.add(folder)
+
     async def test_an_empty_subfolder_arrives(
         self, publisher: Node, reader: Node, tmp_path: Path, into: Path
     ) -> None:

@@ -22,6 +22,7 @@ from scatter.adapters.gateway_client import GatewayLacks, GatewayRefused, Patien
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Digest
 from scatter.ports.content import ContentNotFound, ContentRefused
+from scatter.unixfs.building import drop
 from scatter.unixfs.cid import Cid, folder_text
 from scatter.unixfs.nodes import NodeRefused
 from scatter.unixfs.walking import Walk, read_folder
@@ -55,6 +56,10 @@ class StoredContent:
     async def add(self, folder: Path) -> Digest:
         """Publishes a folder; it has reached the disk when the digest is returned."""
         return await anyio.to_thread.run_sync(self._add, folder)
+
+    async def name(self, folder: Path) -> Digest:
+        """The digest that `add` would return, without publishing anything."""
+        return await anyio.to_thread.run_sync(cut_folder, folder, drop, self._most_bytes)
 
     async def fetch(
         self, digest: Digest, into: Path, *, most_bytes: int, sources: Sequence[str] = ()

@@ -27,6 +27,7 @@ from scatter.unixfs.walking import children
 RAW: Final = "application/vnd.ipld.raw"
 CAR: Final = "application/vnd.ipld.car"
 
+_BATCH_BYTES: Final = 1 << 20
 _CAR_TYPE: Final = f"{CAR}; version=1; order=dfs; dups=n"
 
 
@@ -35,7 +36,7 @@ def gateway_app(
 ) -> Starlette:
     """An ASGI application; mount it where others reach it, and publish the base address.
 
-    Beyond `most_at_once` answers in progress it says 503; a reader that takes longer than
+    Beyond `most_at_once` archives in progress it says 503; a reader that takes longer than
     `patience_seconds` for one block is cut off.
     """
     gateway = _Gateway(blocks, most_at_once, patience_seconds)
@@ -60,8 +61,6 @@ class _Gateway:
             )
         if form == "car" and request.query_params.get("car-version", "1") != "1":
             return PlainTextResponse("Only CAR version 1 is served.", 400)
-        if self.slots.locked():
-            return PlainTextResponse("Busy; try again.", 503, {"Retry-After": "1"})
         if not await anyio.to_thread.run_sync(self.blocks.has, cid):
             return PlainTextResponse(f"{cid} is not here.", 404)
         headers = _headers(cid, form)
@@ -124,6 +123,10 @@ class _Archive(Response):
         self.alone = alone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.gateway.slots.locked():
+            busy = PlainTextResponse("Busy; try again.", 503, {"Retry-After": "1"})
+            await busy(scope, receive, send)
+            return
         async with self.gateway.slots:
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(start)
@@ -136,13 +139,21 @@ class _Archive(Response):
         yield header(self.root)
         waiting, sent = [self.root], set[Cid]()
         while waiting:
+            yield await anyio.to_thread.run_sync(self._read, waiting, sent)
+
+    def _read(self, waiting: list[Cid], sent: set[Cid]) -> bytes:
+        """The next blocks, about a megabyte; a thread for each alone would cost more than it."""
+        batch = bytearray()
+        while waiting and len(batch) < _BATCH_BYTES:
             cid = waiting.pop()
             if cid in sent:
                 continue
             sent.add(cid)
-            block = await anyio.to_thread.run_sync(self.gateway.blocks.get, cid)
+            block = self.gateway.blocks.get(cid)
             if block is None:
                 raise BadInput(f"Block {cid} of {self.root} is not here any more.")
-            yield section(cid, len(block)) + block
+            batch += section(cid, len(block))
+            batch += block
             if not self.alone:
                 waiting.extend(reversed(children(decode(cid, block))))
+        return bytes(batch)

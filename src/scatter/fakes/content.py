@@ -38,14 +38,21 @@ class FakeContent:
         self._most_bytes = most_bytes
 
     async def add(self, folder: Path) -> Digest:
-        if not folder.is_dir():  # noqa: ASYNC240 - a fake may block
+        digest, files = self._cut(folder)
+        self._home[digest] = files
+        return digest
+
+    async def name(self, folder: Path) -> Digest:
+        return self._cut(folder)[0]
+
+    def _cut(self, folder: Path) -> tuple[Digest, Files]:
+        if not folder.is_dir():
             raise BadInput(f"{folder} is not a folder; publish a folder.")
         files: Files = {}
         digest = _read(folder, folder, files, 1).cid.digest
         if _size(files) > self._most_bytes:
             raise BadInput(f"The files hold more than {self._most_bytes} bytes; publish less.")
-        self._home[digest] = files
-        return digest
+        return digest, files
 
     async def fetch(
         self, digest: Digest, into: Path, *, most_bytes: int, sources: Sequence[str] = ()
