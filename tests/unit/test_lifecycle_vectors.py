@@ -1,12 +1,12 @@
 """Every row of the verdict table, call by call, ends in the balances worked out by hand."""
 
 import pytest
+from tests.unit.vectors.reading import START, Vector, address_of, read_vectors
 
 from scatter.lifecycle.job import fold
 from scatter.lifecycle.ledger import Block, Ledger
 from scatter.lifecycle.vocabulary import Verdict
 from scatter.mechanism.units import BlockNumber, Timestamp
-from tests.unit.vectors.reading import START, Vector, address_of, read_vectors
 
 VECTORS = read_vectors()
 

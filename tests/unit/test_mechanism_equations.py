@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.vectors.reading import read_equations
 
 from scatter.mechanism.equations import (
     committee_size,
@@ -18,7 +19,6 @@ from scatter.mechanism.equations import (
 )
 from scatter.mechanism.parameters import PAPER, profile
 from scatter.mechanism.units import MOST_STAKE, Score, Tokens
-from tests.unit.vectors.reading import read_equations
 
 VECTORS = read_equations()
 amounts = st.integers(1, MOST_STAKE).map(Tokens)

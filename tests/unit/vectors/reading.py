@@ -149,7 +149,7 @@ def _call(line: list[Any]) -> Call:
             return Call(second, account, "vote", (job, address_of(target), guilty))
         case "wait for blocks", [count]:
             return Call(second, account, "wait", (count,))
-        case ("start" | "cancel" | "refrain" | "settle"), []:
+        case (("start" | "cancel" | "refrain" | "settle"), []):
             return Call(second, account, name, (job,))
         case "close", []:
             return Call(second, account, "close_training", (job,))
