@@ -1,0 +1,109 @@
+"""Blocks and logs of a chain, read with an eye on reorganisations and on bounds."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from scatter.adapters.interface import Log, parse_log
+from scatter.adapters.rpc import WORD, BadAnswer, Rpc, RpcRefused, data, fields, quantity
+from scatter.mechanism.errors import ScatterError
+from scatter.mechanism.units import Address, BlockNumber, Timestamp
+from scatter.ports.chain import Head
+
+MOST_TIMES = 20_000
+"""Blocks whose time is remembered."""
+
+MOST_RANGE = 50_000
+"""Blocks of one eth_getLogs; an endpoint that wants less says so, and gets it."""
+
+MOST_LOGS = 200_000
+"""Of one question."""
+
+Topics = Sequence[str | Sequence[str] | None]
+
+
+class ChainMoved(ScatterError):
+    """The chain replaced blocks while they were read. Ask again."""
+
+
+class Blocks:
+    """The blocks that an endpoint serves."""
+
+    def __init__(self, rpc: Rpc) -> None:
+        self._rpc = rpc
+        self._times: OrderedDict[bytes, Timestamp] = OrderedDict()
+        self._range = MOST_RANGE
+
+    async def head(self) -> Head:
+        """The newest block."""
+        block = await self._rpc.ask("eth_getBlockByNumber", "latest", False)
+        return self._parse(block)
+
+    async def is_canonical(self, number: BlockNumber, block_hash: bytes) -> bool:
+        """Whether this block is part of the chain still."""
+        block = await self._rpc.ask("eth_getBlockByNumber", hex(number), False)
+        return block is not None and self._parse(block).hash == block_hash
+
+    async def times(self, logs: Iterable[Log]) -> dict[bytes, Timestamp]:
+        """The times of the logs' blocks, by hash. Raises ChainMoved if one is no longer there."""
+        wanted = {log.block_hash: log.block for log in logs}
+        unknown = [one for one in wanted if one not in self._times]
+        asked = [(hex(wanted[one]), False) for one in unknown]
+        blocks = await self._rpc.ask_each("eth_getBlockByNumber", asked)
+        found = {one: self._times[one] for one in wanted if one in self._times}
+        for block_hash, block in zip(unknown, blocks, strict=True):
+            if block is None or self._parse(block).hash != block_hash:
+                raise ChainMoved("the chain replaced blocks while they were read; ask again")
+            found[block_hash] = self._times[block_hash]
+        return found
+
+    async def logs(
+        self, address: Address, topics: Topics, since: BlockNumber, until: BlockNumber
+    ) -> list[Log]:
+        """The logs of a contract in the blocks `since`..`until`, in chain order, each checked."""
+        found: list[Log] = []
+        first = int(since)
+        while first <= until:
+            last = min(int(until), first + self._range - 1)
+            try:
+                part = await self._ask_logs(address, topics, first, last)
+            except RpcRefused:
+                # Every provider has bounds, and words of its own for them.
+                if self._range == 1 or first == last:
+                    raise
+                self._range = max(1, (last - first + 1) // 2)
+                continue
+            found += part
+            if len(found) > MOST_LOGS:
+                raise BadAnswer(f"more than {MOST_LOGS} logs in the blocks {since}..{last}")
+            first = last + 1
+        return found
+
+    async def _ask_logs(self, address: Address, topics: Topics, first: int, last: int) -> list[Log]:
+        wanted = {
+            "address": address,
+            "topics": list(topics),
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+        }
+        answer = await self._rpc.ask("eth_getLogs", wanted)
+        if not isinstance(answer, list):
+            raise BadAnswer("eth_getLogs did not answer with a list")
+        logs = sorted(map(parse_log, answer), key=lambda log: (log.block, log.index))
+        places = {(log.block, log.index) for log in logs}
+        inside = all(first <= log.block <= last and log.address == address for log in logs)
+        if not inside or len(places) != len(logs):
+            raise BadAnswer("eth_getLogs answered with logs that were not asked for, or twice")
+        return logs
+
+    def _parse(self, block: object) -> Head:
+        entry = fields(block, "a block")
+        head = Head(
+            number=BlockNumber(quantity(entry.get("number"))),
+            hash=data(entry.get("hash"), WORD),
+            time=Timestamp(quantity(entry.get("timestamp"))),
+        )
+        self._times[head.hash] = head.time
+        self._times.move_to_end(head.hash)
+        while len(self._times) > MOST_TIMES:
+            self._times.popitem(last=False)
+        return head
