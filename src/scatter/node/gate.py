@@ -13,10 +13,6 @@ MOST_BODY = 64 << 10
 """Bytes of a request."""
 
 
-class _TooLong(Exception):
-    """The body went on past its bound."""
-
-
 class Gate:
     """Lets in who holds the token; a path in `public` needs none."""
 
@@ -35,42 +31,39 @@ class Gate:
         elif scope["path"] not in self._public and not self._is_let_in(headers):
             sentence = "give the node's token: Authorization: Bearer TOKEN"
             await _refuse(401, sentence)(scope, receive, send)
-        elif _length(headers) > MOST_BODY:
-            await _refuse(413, f"a request has at most {MOST_BODY} bytes")(scope, receive, send)
         else:
-            await self._pass_bounded(scope, receive, send)
+            body = await _read(receive)
+            if body is None:
+                refusal = _refuse(413, f"a request has at most {MOST_BODY} bytes")
+                await refusal(scope, receive, send)
+            else:
+                await self._app(scope, _handed_on(body, receive), send)
 
     def _is_let_in(self, headers: Headers) -> bool:
         kind, _, offered = headers.get("authorization", "").partition(" ")
         return kind.lower() == "bearer" and is_token(offered, self._token)
 
-    async def _pass_bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        taken, begun = 0, False
 
-        async def take() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > MOST_BODY:
-                raise _TooLong
-            return message
-
-        async def give(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, take, give)
-        except _TooLong:
-            if not begun:
-                refusal = _refuse(413, f"a request has at most {MOST_BODY} bytes")
-                await refusal(scope, receive, send)
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body; None as soon as it is longer than its bound, or the caller is gone."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if message["type"] == "http.disconnect" or len(body) > MOST_BODY:
+            return None
+    return body
 
 
-def _length(headers: Headers) -> int:
-    text = headers.get("content-length", "0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else MOST_BODY + 1
+def _handed_on(body: bytes, receive: Receive) -> Receive:
+    """What the application receives: the body at once, then whatever the server says."""
+    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def take() -> Message:
+        return first.pop() if first else await receive()
+
+    return take
 
 
 def _refuse(status: int, sentence: str) -> JSONResponse:
