@@ -73,10 +73,10 @@ class Funds:
 
     def pay(self, payment: Payment) -> None:
         """Books a payment and logs it; a kind without a booking only tells something."""
-        self.payments.append(payment)
         booking = _BOOKINGS.get(type(payment))
         if booking is not None:
             booking(self, payment)
+        self.payments.append(payment)
 
     def take(self, account: Address, amount: Tokens) -> None:
         self.require(account, amount)
