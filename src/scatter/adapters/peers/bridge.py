@@ -46,7 +46,10 @@ class TrioThread:
         The wait is not cut short by a cancellation, so that sockets are closed afterwards.
         """
         self._tell_trio(self._nursery.cancel_scope.cancel)
-        await asyncio.shield(asyncio.wrap_future(self._ended))
+        try:
+            await asyncio.shield(asyncio.wrap_future(self._ended))
+        finally:
+            self._thread.join(1)
 
     async def call(
         self, function: Callable[..., Coroutine[Any, Any, T]], *args: object, seconds: float

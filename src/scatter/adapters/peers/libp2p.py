@@ -44,6 +44,8 @@ log = logging.getLogger("scatter.peers")
 REQUEST_SECONDS: Final = 40.0
 """For a key request with all its attempts."""
 KEEPER_SECONDS: Final = 12.0
+ATTEMPTS: Final = 3
+"""As the record says; anew, if the connection was a dead one; and after a look for newer records."""
 FIRST_PAUSE: Final = 0.1
 STRANGERS_PER_ROUND: Final = 2
 """Peers out of the book that are asked beside the bootstrap peers."""
@@ -191,11 +193,11 @@ class LibP2PPeers:
             raise PeerUnreachable(f"{holder}: {error}") from error
 
     async def _request_key(self, job: JobId, trainer: Address, holder: Address) -> KeyReply:
-        failure: Exception = PeerUnreachable(f"{holder}: no peer knows where it is")
-        for attempt in range(3):
+        failure: Exception | None = None
+        for _ in range(ATTEMPTS):
             record = self._book.find(holder)
-            if record is None or attempt == 2:
-                await self._exchange_round(everybody=False)
+            if record is None or isinstance(failure, PeerUnreachable):
+                await self._exchange_round()
                 record = self._book.find(holder)
             if record is None:
                 continue
@@ -206,7 +208,7 @@ class LibP2PPeers:
                 )
             except (PeerUnreachable, StreamBroken, BadStatement) as error:
                 failure = error
-        raise failure
+        raise failure or PeerUnreachable(f"{holder}: no peer knows where it is")
 
     async def _ask_keeper(self, job: JobId, trainer: Address, asker: Address) -> KeyReply | None:
         keeper = self._keeper
@@ -235,14 +237,14 @@ class LibP2PPeers:
             pause = FIRST_PAUSE if learnt else min(2 * pause, self._interval)
             await trio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - only spreads load
 
-    async def _exchange_round(self, *, everybody: bool = False) -> bool:
+    async def _exchange_round(self) -> bool:
         """Exchanges records with the bootstrap peers and some others; tells whether any was new."""
         strangers = [
             (record.peer_id, *record.addresses)
             for record in self.records()
             if record.peer_id not in {peer_id for _, peer_id in self._bootstrap}
         ]
-        if len(strangers) > STRANGERS_PER_ROUND and not everybody:
+        if len(strangers) > STRANGERS_PER_ROUND:
             strangers = random.sample(strangers, STRANGERS_PER_ROUND)
         news: list[bool] = []
         async with trio.open_nursery() as nursery:
