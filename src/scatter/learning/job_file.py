@@ -25,6 +25,8 @@ RUNTIMES: Final = ("numpy",)
 MOST_JOB_FILE_BYTES: Final = 256 << 10
 MOST_FUNCTION_BYTES: Final = 1 << 20
 MOST_SEED: Final = 2**32 - 1
+MOST_DEPTH: Final = 8
+"""Of settings: tables in lists in tables."""
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _KEYS = {"name", "kind", "topic", "runtime", "seed", "limits", "settings", "model"}
@@ -151,19 +153,21 @@ def _parse_settings(table: object, where: str) -> Mapping[str, Any]:
         raise BadInput(f"{where} must be a table.")
     if "seed" in table:
         raise BadInput(f"{where}: seed stands at the top of the file, not here.")
-    _refuse_dates(table, where)
+    _refuse_odd_values(table, where)
     return MappingProxyType(table)
 
 
-def _refuse_dates(value: object, where: str) -> None:
+def _refuse_odd_values(value: object, where: str, depth: int = MOST_DEPTH) -> None:
+    if depth < 0:
+        raise BadInput(f"{where}: nested more than {MOST_DEPTH} deep.")
     if isinstance(value, date | datetime | time):
         raise BadInput(f"{where}: dates and times are not supported; write them as text.")
     if isinstance(value, dict):
         for key, inner in value.items():
-            _refuse_dates(inner, f"{where}.{key}")
+            _refuse_odd_values(inner, f"{where}.{key}", depth - 1)
     elif isinstance(value, list):
         for inner in value:
-            _refuse_dates(inner, where)
+            _refuse_odd_values(inner, where, depth - 1)
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: Collection[str], where: str) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from scatter.learning.model_schema import SAFETENSORS_TYPES, ModelSchema, TensorType
+from scatter.learning.strangers_json import parse_json
 from scatter.mechanism.errors import ScatterError
 
 MODEL_FILE: Final = "model.safetensors"
@@ -169,16 +170,10 @@ def _read_offsets(path: Path, descriptor: int, schema: ModelSchema) -> Mapping[s
 
 
 def _parse_header(path: Path, text: bytes) -> dict[str, Any]:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        table = dict(pairs)
-        if len(table) < len(pairs):
-            raise ModelRefused(f"{path}: the header names something twice.")
-        return table
-
     try:
-        header = json.loads(text.decode("utf-8"), object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        raise ModelRefused(f"{path}: the header is not valid JSON.") from error
+        header = parse_json(text, depth=3)
+    except ValueError as error:
+        raise ModelRefused(f"{path}: the header is not plain JSON: {error}.") from error
     if not isinstance(header, dict):
         raise ModelRefused(f"{path}: the header is not a JSON object.")
     return header

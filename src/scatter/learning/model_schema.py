@@ -35,7 +35,7 @@ SAFETENSORS_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The element types a schema may name, and what the safetensors format calls them."""
 
-_TENSOR_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
+_TENSOR_NAME = re.compile(r"(?!__metadata__$)[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
 
 
 @dataclass(frozen=True)

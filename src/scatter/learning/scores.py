@@ -4,7 +4,6 @@ The files come out of a sandbox in which a stranger's code ran, so they are read
 hostile input: small, strict, and believed no further than their form.
 """
 
-import json
 import math
 import stat
 from collections.abc import Collection, Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from scatter.learning.strangers_json import parse_json
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import WHOLE, Score
 
@@ -95,9 +95,9 @@ def _read_object(path: Path) -> dict[str, Any]:
     if not stat.S_ISREG(facts.st_mode) or facts.st_size > MOST_REPORT_BYTES:
         raise BadInput(f"{path} must be a regular file of at most {MOST_REPORT_BYTES} bytes.")
     try:
-        table = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path} is not valid JSON.") from error
+        table = parse_json(path.read_bytes(), depth=2)
+    except ValueError as error:
+        raise BadInput(f"{path} is not plain JSON: {error}.") from error
     if not isinstance(table, dict):
         raise BadInput(f"{path} must hold a JSON object.")
     return table
