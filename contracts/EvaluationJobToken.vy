@@ -10,6 +10,7 @@
      Trusts: the ScatterProtocol named at construction, which alone mints and publishes.
 """
 
+import refusals
 import titles
 
 initializes: titles
@@ -59,5 +60,7 @@ def publish(job: uint256, dataset: bytes32, salt: bytes32):
     @notice Replaces the commitment by the dataset that it stands for.
     """
     titles._only_the_protocol()
-    assert keccak256(concat(dataset, salt)) == self.datasets[job], "job: dataset not as committed"
+    refusals._require(
+        keccak256(concat(dataset, salt)) == self.datasets[job], "job: dataset not as committed"
+    )
     self.datasets[job] = dataset

@@ -11,6 +11,7 @@
      Trusts: the ScatterProtocol named at construction, which alone mints.
 """
 
+import refusals
 import titles
 import words
 
@@ -57,8 +58,8 @@ def mint(
     """
     titles._only_the_protocol()
     done: uint256 = self.submitted[job]
-    assert (done >> seat) & 1 == 0, "job: already submitted"
-    assert model != empty(bytes32) and key != empty(bytes32), "job: empty digest"
+    refusals._require((done >> seat) & 1 == 0, "job: already submitted")
+    refusals._require(model != empty(bytes32) and key != empty(bytes32), "job: empty digest")
     self.submitted[job] = done | (1 << seat)
     self.keyCommitments[job * 64 + place] = key
     titles._mint(trainer, job * 64 + place, model, seat)

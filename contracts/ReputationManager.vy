@@ -10,11 +10,16 @@
      ScatterToken who trains, and VoteManager who scored and voted.
 """
 
+import refusals
 import words
 
 
 interface Stakes:
     def seatOf(job: uint256, account: address) -> uint256: view
+
+
+interface Protocol:
+    def requesterOf(job: uint256) -> address: view
 
 
 interface Votes:
@@ -30,8 +35,8 @@ TOKEN: immutable(Stakes)
 VOTES: immutable(Votes)
 
 condemned: public(HashMap[uint256, HashMap[address, bool]])  # by an upheld accusation
-# Per job, what is malicious: trainers by seat 64 | members by place 16 | requester 1;
-# then: settled 1 | 14 free | the requester 160
+# Per job, who is malicious: trainers by seat 64 | members by place 16 | requester 1;
+# then: settled 1 | 14 free | trainers paid for an accepted model, by seat 64
 marks: public(HashMap[uint256, uint256])
 
 
@@ -58,14 +63,15 @@ def condemn(job: uint256, account: address, part: uint256):
 
 
 @external
-def conclude(job: uint256, requester: address, trainers: uint256, requesterToo: bool):
+def conclude(job: uint256, trainers: uint256, accepted: uint256, requester: bool):
     """
-    @notice Records who is malicious at the end of a job.
-    @param trainers One bit per seat.
+    @notice Records who is malicious at the end of a job, and whose model was accepted.
+    @param trainers The malicious ones, one bit per seat.
+    @param accepted The same for the accepted.
     """
     self._only_the_protocol()
-    mark: uint256 = self.marks[job] | trainers | (1 << 81) | (convert(requester, uint256) << 96)
-    self.marks[job] = words._put(mark, 80, 1, 1 if requesterToo else 0)
+    ending: uint256 = 2 + (1 if requester else 0)
+    self.marks[job] |= trainers | (ending << 80) | (accepted << 96)
 
 
 # What anybody reads
@@ -82,17 +88,17 @@ def standing(job: uint256, account: address) -> uint256:
     if self.condemned[job][account] or conduct == 1:
         return MALICIOUS
     mark: uint256 = self.marks[job]
-    if words._get(mark, 81, 1) == 0:
+    if ((mark >> 81) & 1) == 0:
         return UNKNOWN
-    if account == convert(mark >> 96, address):
-        return BENEVOLENT + words._get(mark, 80, 1)
+    if account == staticcall Protocol(PROTOCOL).requesterOf(job):
+        return BENEVOLENT + ((mark >> 80) & 1)
     seat: uint256 = staticcall TOKEN.seatOf(job, account)
     if seat > 0:
-        return BENEVOLENT + words._get(mark, seat - 1, 1)
+        return BENEVOLENT + ((mark >> seat - 1) & 1)
     return BENEVOLENT if conduct == 2 else UNKNOWN
 
 
 @view
 @internal
 def _only_the_protocol():
-    assert msg.sender == PROTOCOL, "protocol: only by its front door"
+    refusals._require(msg.sender == PROTOCOL, "protocol: only by its front door")

@@ -13,7 +13,9 @@
      call leaves the seven, so none can come back in between.
 """
 
+import refusals
 import rules
+import verdicts
 import words
 
 import EvaluationJobToken
@@ -156,14 +158,9 @@ CHALLENGE: constant(uint256) = 6
 SETTLED: constant(uint256) = 7
 CANCELLED: constant(uint256) = 8
 
-NOBODY_SUBMITTED: constant(uint256) = 1
-NO_COMMITTEE: constant(uint256) = 2
-REQUESTER_MALICIOUS: constant(uint256) = 3
-VALIDATORS_FAILED: constant(uint256) = 4
-NO_MODEL_ACCEPTED: constant(uint256) = 5
-NORMAL: constant(uint256) = 6
-
 WHOLE: constant(uint256) = 10_000
+# One bit per character that a topic may have: a to z, 0 to 9, hyphen
+SLUG: constant(uint256) = ((2**26 - 1) << 97) | ((2**10 - 1) << 48) | (1 << 45)
 MOST_SECONDS: constant(uint256) = 10 * 365 * 86_400
 
 # Fields of a job's life
@@ -173,7 +170,6 @@ TRAINERS: constant(uint256) = 208
 MODEL_COUNT: constant(uint256) = 216
 PUBLISHED: constant(uint256) = 224
 DRAWN: constant(uint256) = 225
-VERDICT: constant(uint256) = 232
 
 TOKEN: immutable(ScatterToken.__interface__)
 TRAINING_JOBS: immutable(TrainingJobToken.__interface__)
@@ -185,7 +181,7 @@ P: immutable(rules.Parameters)
 
 jobCount: public(uint256)
 # Per job: requester 160 | phase 8 | deadline 40 | trainers 8 | models 8 | dataset published 1
-# | committee drawn 1 | 6 free | verdict 8
+# | committee drawn 1
 lives: HashMap[uint256, uint256]
 # Per job: least stake 96 | training time 40 | threshold 16 | floor 16 | most trainers 8
 terms: HashMap[uint256, uint256]
@@ -273,22 +269,25 @@ def createJob(
     @param trainingTime Seconds from the start.
     @return The job's number.
     """
-    assert (
+    refusals._require(
         trainingJob != empty(bytes32)
         and evaluationJob != empty(bytes32)
-        and datasetCommitment != empty(bytes32)
-    ), "job: empty digest"
+        and datasetCommitment != empty(bytes32),
+        "job: empty digest",
+    )
     self._check_slug(topic)
-    assert reward >= P.leastReward and reward >> 96 == 0, "job: reward out of bounds"
-    assert threshold <= WHOLE, "job: threshold out of bounds"
-    assert modelFloor == threshold or (
-        P.floorAllowed and modelFloor < threshold
-    ), "job: floor out of bounds"
-    assert mostTrainers > 0 and mostTrainers <= 64, "job: trainers out of bounds"
-    assert leastStake > 0 and leastStake >> 96 == 0, "job: least stake out of bounds"
-    assert (
-        trainingTime >= P.leastTraining and trainingTime <= P.mostTraining
-    ), "job: training time out of bounds"
+    refusals._require(reward >= P.leastReward and reward >> 96 == 0, "job: reward out of bounds")
+    refusals._require(threshold <= WHOLE, "job: threshold out of bounds")
+    refusals._require(
+        modelFloor == threshold or (P.floorAllowed and modelFloor < threshold),
+        "job: floor out of bounds",
+    )
+    refusals._require(mostTrainers > 0 and mostTrainers <= 64, "job: trainers out of bounds")
+    refusals._require(leastStake > 0 and leastStake >> 96 == 0, "job: least stake out of bounds")
+    refusals._require(
+        trainingTime >= P.leastTraining and trainingTime <= P.mostTraining,
+        "job: training time out of bounds",
+    )
 
     job: uint256 = self.jobCount + 1
     self.jobCount = job
@@ -330,15 +329,15 @@ def publishDataset(job: uint256, dataset: bytes32, salt: bytes32):
     @notice Opens the dataset commitment; draws the committee too, if that can be done now.
     """
     life: uint256 = self._life(job)
-    assert msg.sender == words._account(life), "job: only the requester"
-    assert words._get(life, PHASE, 8) == DATASET, "job: not awaiting the dataset"
-    assert words._get(life, PUBLISHED, 1) == 0, "job: already published"
-    assert block.timestamp < words._get(life, DEADLINE, 40), "job: too late"
-    assert dataset != empty(bytes32), "job: empty digest"
+    refusals._require(msg.sender == words._account(life), "job: only the requester")
+    self._require_phase(life, DATASET, "job: not awaiting the dataset")
+    refusals._require(((life >> PUBLISHED) & 1) == 0, "job: already published")
+    self._require_in_time(life)
+    refusals._require(dataset != empty(bytes32), "job: empty digest")
     life |= 1 << PUBLISHED
     log DatasetPublished(job=job, requester=msg.sender, dataset=dataset)
     extcall EVALUATION_JOBS.publish(job, dataset, salt)
-    if words._get(life, DRAWN, 1) == 0 and staticcall VOTES.canDraw(job):
+    if ((life >> DRAWN) & 1) == 0 and staticcall VOTES.canDraw(job):
         life = self._draw(job, life)
     self._score_when_ready(job, life)
 
@@ -353,18 +352,18 @@ def joinJob(job: uint256, stake: uint256):
     """
     life: uint256 = self._life(job)
     terms: uint256 = self.terms[job]
-    assert words._get(life, PHASE, 8) == OPEN, "job: not open"
-    assert block.timestamp < words._get(life, DEADLINE, 40), "job: too late"
-    assert msg.sender != words._account(life), "job: requester cannot join"
+    refusals._require(((life >> PHASE) & 255) == OPEN, "job: not open")
+    self._require_in_time(life)
+    refusals._require(msg.sender != words._account(life), "job: requester cannot join")
     self.lives[job] = life + (1 << TRAINERS)
     log TrainerJoined(job=job, trainer=msg.sender, stake=stake)
     extcall TOKEN.lockStake(
         job,
-        words._get(life, TRAINERS, 8),
-        words._get(terms, 168, 8),
+        ((life >> TRAINERS) & 255),
+        ((terms >> 168) & 255),
         msg.sender,
         stake,
-        words._get(terms, 0, 96),
+        (terms & (2**96 - 1)),
     )
 
 
@@ -375,15 +374,15 @@ def submitModel(job: uint256, model: bytes32, keyCommitment: bytes32):
     @param model The sha2-256 digest of the sealed model's folder.
     """
     life: uint256 = self._life(job)
-    assert words._get(life, PHASE, 8) == TRAINING, "job: not in training"
-    assert block.timestamp < words._get(life, DEADLINE, 40), "job: too late"
+    self._require_phase(life, TRAINING, "job: not in training")
+    self._require_in_time(life)
     seat: uint256 = staticcall TOKEN.seatOf(job, msg.sender)
-    assert seat > 0, "job: not a trainer"
-    place: uint256 = words._get(life, MODEL_COUNT, 8)
+    refusals._require(seat > 0, "job: not a trainer")
+    place: uint256 = ((life >> MODEL_COUNT) & 255)
     life += 1 << MODEL_COUNT
     log ModelSubmitted(job=job, trainer=msg.sender, model=model, keyCommitment=keyCommitment)
     extcall MODELS.mint(job, place, msg.sender, seat - 1, model, keyCommitment)
-    if place + 1 == words._get(life, TRAINERS, 8):
+    if place + 1 == ((life >> TRAINERS) & 255):
         life = self._close(job, life)
     self.lives[job] = life
 
@@ -430,7 +429,7 @@ def accuse(job: uint256, target: address):
     """
     @notice Accuses a trainer with a model, a member that acted, or a challenger that spoke.
     """
-    assert words._get(self._life(job), PHASE, 8) == SCORING, "accusation: closed"
+    self._require_phase(self._life(job), SCORING, "accusation: closed")
     log Accused(job=job, accuser=msg.sender, target=target)
     extcall VOTES.accuse(job, msg.sender, target)
 
@@ -497,12 +496,12 @@ def startJob(job: uint256):
     @notice Begins the training: the requester at any time, anybody from the join deadline on.
     """
     life: uint256 = self._life(job)
-    assert words._get(life, PHASE, 8) == OPEN, "job: not open"
-    assert words._get(life, TRAINERS, 8) > 0, "job: nobody joined"
-    assert msg.sender == words._account(life) or block.timestamp >= words._get(
-        life, DEADLINE, 40
-    ), "job: only the requester"
-    self._move_on(job, life, TRAINING, words._get(self.terms[job], 96, 40))
+    self._require_phase(life, OPEN, "job: not open")
+    refusals._require(((life >> TRAINERS) & 255) > 0, "job: nobody joined")
+    refusals._require(
+        msg.sender == words._account(life) or self._is_due(life), "job: only the requester"
+    )
+    self._move_on(job, life, TRAINING, ((self.terms[job] >> 96) & (2**40 - 1)))
     log TrainingStarted(job=job, actor=msg.sender)
 
 
@@ -512,9 +511,9 @@ def cancelJob(job: uint256):
     @notice Ends a job that nobody joined; the escrow goes back, the tax stays.
     """
     life: uint256 = self._life(job)
-    assert words._get(life, PHASE, 8) == OPEN, "job: not open"
-    assert words._get(life, TRAINERS, 8) == 0, "job: somebody joined"
-    assert block.timestamp >= words._get(life, DEADLINE, 40), "job: too early"
+    self._require_phase(life, OPEN, "job: not open")
+    refusals._require(((life >> TRAINERS) & 255) == 0, "job: somebody joined")
+    refusals._require(self._is_due(life), "job: too early")
     self._move_on(job, life, CANCELLED, 0)
     log JobCancelled(job=job, actor=msg.sender)
     extcall TOKEN.refund(job, words._account(life))
@@ -526,9 +525,9 @@ def closeTraining(job: uint256):
     @notice Ends the training at its deadline; a job without any model is settled at once.
     """
     life: uint256 = self._life(job)
-    assert words._get(life, PHASE, 8) == TRAINING, "job: not in training"
-    assert block.timestamp >= words._get(life, DEADLINE, 40), "job: too early"
-    if words._get(life, MODEL_COUNT, 8) == 0:
+    self._require_phase(life, TRAINING, "job: not in training")
+    refusals._require(self._is_due(life), "job: too early")
+    if ((life >> MODEL_COUNT) & 255) == 0:
         self._settle(job, life)
     else:
         self.lives[job] = self._close(job, life)
@@ -540,9 +539,9 @@ def drawCommittee(job: uint256):
     @notice Draws the committee, or fixes a new seed block when the hash is gone.
     """
     life: uint256 = self._life(job)
-    assert words._get(life, PHASE, 8) == DATASET, "job: not awaiting the dataset"
-    assert words._get(life, DRAWN, 1) == 0, "job: already drawn"
-    assert block.timestamp < words._get(life, DEADLINE, 40), "job: too late"
+    self._require_phase(life, DATASET, "job: not awaiting the dataset")
+    refusals._require(((life >> DRAWN) & 1) == 0, "job: already drawn")
+    self._require_in_time(life)
     self._score_when_ready(job, self._draw(job, life))
 
 
@@ -552,14 +551,15 @@ def settle(job: uint256):
     @notice Pays everybody and ends the job.
     """
     life: uint256 = self._life(job)
-    phase: uint256 = words._get(life, PHASE, 8)
-    assert phase < SETTLED, "job: already over"
-    deadline: uint256 = words._get(life, DEADLINE, 40)
+    phase: uint256 = ((life >> PHASE) & 255)
+    refusals._require(phase < SETTLED, "job: already over")
+    deadline: uint256 = ((life >> DEADLINE) & (2**40 - 1))
     if phase == SCORING:
         phase, deadline = staticcall VOTES.phase(job)
-    assert (
-        phase == DATASET or phase == CHALLENGE
-    ) and block.timestamp >= deadline, "job: too early"
+    refusals._require(
+        (phase == DATASET or phase == CHALLENGE) and block.timestamp >= deadline,
+        "job: too early",
+    )
     self._settle(job, life)
 
 
@@ -571,8 +571,8 @@ def requestKey(job: uint256, trainer: address, publicKey: Bytes[64]):
     """
     @notice Asks a trainer for its model's key, sealed for this public key.
     """
-    assert self._may_ask_key(job, trainer, msg.sender), "key: not entitled"
-    assert len(publicKey) >= 33, "key: wrong length"
+    refusals._require(self._may_ask_key(job, trainer, msg.sender), "key: not entitled")
+    refusals._require(len(publicKey) >= 33, "key: wrong length")
     log KeyRequested(job=job, trainer=trainer, asker=msg.sender, publicKey=publicKey)
 
 
@@ -581,7 +581,7 @@ def answerKey(job: uint256, asker: address, sealedKey: Bytes[256]):
     """
     @notice Answers a request with the key, sealed for the asker.
     """
-    assert self._may_ask_key(job, msg.sender, asker), "key: not entitled"
+    refusals._require(self._may_ask_key(job, msg.sender, asker), "key: not entitled")
     log KeyAnswered(job=job, trainer=msg.sender, asker=asker, sealedKey=sealedKey)
 
 
@@ -602,9 +602,9 @@ def phase(job: uint256) -> (uint256, uint256):
             0 when the job does not exist; no deadline when it is over.
     """
     life: uint256 = self.lives[job]
-    if words._get(life, PHASE, 8) == SCORING:
+    if ((life >> PHASE) & 255) == SCORING:
         return staticcall VOTES.phase(job)
-    return words._get(life, PHASE, 8), words._get(life, DEADLINE, 40)
+    return ((life >> PHASE) & 255), ((life >> DEADLINE) & (2**40 - 1))
 
 
 @view
@@ -627,11 +627,8 @@ def mayAskKey(job: uint256, trainer: address, asker: address) -> bool:
 
 @view
 @external
-def howItWouldSettle(job: uint256) -> (uint256, ScatterToken.Settlement):
-    """
-    @notice The verdict if nothing more happened, and whom it pays.
-    """
-    return self._judge(job, self._life(job))
+def requesterOf(job: uint256) -> address:
+    return words._account(self.lives[job])
 
 
 # The steps that calls share
@@ -641,8 +638,29 @@ def howItWouldSettle(job: uint256) -> (uint256, ScatterToken.Settlement):
 @internal
 def _life(job: uint256) -> uint256:
     life: uint256 = self.lives[job]
-    assert life != 0, "job: does not exist"
+    refusals._require(life != 0, "job: does not exist")
     return life
+
+
+@pure
+@internal
+def _require_phase(life: uint256, phase: uint256, reason: String[32]):
+    refusals._require((life >> PHASE) & 255 == phase, reason)
+
+
+@view
+@internal
+def _require_in_time(life: uint256):
+    refusals._require(not self._is_due(life), "job: too late")
+
+
+@view
+@internal
+def _is_due(life: uint256) -> bool:
+    """
+    @notice Whether the deadline of the phase has passed; it is the first second after.
+    """
+    return block.timestamp >= (life >> DEADLINE) & (2**40 - 1)
 
 
 @pure
@@ -651,13 +669,16 @@ def _check_slug(topic: String[64]):
     """
     @notice Lower-case letters, digits and hyphens.
     """
-    text: Bytes[64] = convert(topic, Bytes[64])
-    assert len(text) > 0, "job: topic is not a slug"
-    for i: uint256 in range(len(text), bound=64):
-        letter: uint256 = convert(slice(text, i, 1), uint256)
-        assert (
-            (letter >= 97 and letter <= 122) or (letter >= 48 and letter <= 57) or letter == 45
-        ), "job: topic is not a slug"
+    text: Bytes[128] = concat(convert(topic, Bytes[64]), empty(bytes32), empty(bytes32))
+    length: uint256 = len(topic)
+    valid: bool = length > 0
+    chunk: uint256 = 0
+    for i: uint256 in range(length, bound=64):
+        if i % 32 == 0:
+            chunk = extract32(text, i, output_type=uint256)
+        valid = valid and (SLUG >> (chunk >> 248)) & 1 == 1
+        chunk <<= 8
+    refusals._require(valid, "job: topic is not a slug")
 
 
 @internal
@@ -684,7 +705,7 @@ def _close(job: uint256, life: uint256) -> uint256:
     electorate: uint256 = 0
     validators: uint256 = 0
     seedBlock, electorate, validators = extcall VOTES.close(
-        job, words._get(life, MODEL_COUNT, 8)
+        job, ((life >> MODEL_COUNT) & 255)
     )
     log TrainingClosed(
         job=job,
@@ -711,7 +732,7 @@ def _draw(job: uint256, life: uint256) -> uint256:
     stakes: DynArray[uint256, 16] = []
     for member: uint256 in drawn:
         members.append(words._account(member))
-        stakes.append(words._amount(member))
+        stakes.append((member >> 160))
     log CommitteeDrawn(job=job, actor=msg.sender, members=members, stakes=stakes)
     return life | (1 << DRAWN)
 
@@ -721,11 +742,21 @@ def _score_when_ready(job: uint256, life: uint256):
     """
     @notice Keeps the job's life; opens the scoring once dataset and committee are there.
     """
-    if words._get(life, PUBLISHED, 2) == 3:
+    if ((life >> PUBLISHED) & 3) == 3:
         self._move_on(job, life, SCORING, 0)
         extcall VOTES.open(job)
     else:
         self.lives[job] = life
+
+
+@view
+@internal
+def _fails_by_score(job: uint256, seat: uint256) -> bool:
+    """
+    @notice Whether the scores alone already make a trainer malicious.
+    """
+    score: uint256 = staticcall VOTES.averageOf(job, staticcall MODELS.placeOf(job, seat))
+    return score < max((self.terms[job] >> 152) & 65_535, 1)
 
 
 @view
@@ -739,100 +770,32 @@ def _may_ask_key(job: uint256, trainer: address, asker: address) -> bool:
     seat: uint256 = staticcall TOKEN.seatOf(job, trainer)
     if seat == 0 or (staticcall MODELS.submitted(job) >> (seat - 1)) & 1 == 0:
         return False
+    if asker == words._account(life):
+        return (staticcall REPUTATION.marks(job) >> (95 + seat)) & 1 == 1
     if staticcall VOTES.isMember(job, asker):
         return True
-    phase: uint256 = words._get(life, PHASE, 8)
-    if asker == words._account(life):
-        verdict: uint256 = 0
-        s: ScatterToken.Settlement = empty(ScatterToken.Settlement)
-        if words._get(life, VERDICT, 8) == NORMAL:
-            verdict, s = self._judge(job, life)
-        for entry: uint256 in s.paid:
-            if entry & 255 == seat - 1:
-                return True
+    if (life >> PHASE) & 255 != SCORING or not staticcall VOTES.isElector(job, asker):
         return False
-    if phase == SCORING:
-        phase = (staticcall VOTES.phase(job))[0]
-    return phase == CHALLENGE and staticcall VOTES.isElector(job, asker)
-
-
-@view
-@internal
-def _fails_by_score(job: uint256, seat: uint256) -> bool:
-    """
-    @notice Whether the scores alone already make a trainer malicious.
-    """
-    condemned: uint256 = staticcall REPUTATION.marks(job)
-    tally: VoteManager.Tally = staticcall VOTES.tally(job, True, (condemned >> 64) & 65_535)
-    if len(tally.averages) == 0:
-        return False
-    place: uint256 = staticcall MODELS.placeOf(job, seat)
-    return self._is_under_the_floor(job, tally.averages[place])
-
-
-@view
-@internal
-def _is_under_the_floor(job: uint256, score: uint256) -> bool:
-    return score == 0 or score < words._get(self.terms[job], 152, 16)
-
-
-@view
-@internal
-def _judge(job: uint256, life: uint256) -> (uint256, ScatterToken.Settlement):
-    """
-    @notice The verdict and whom it pays, by the table of section 4 of the protocol.
-    """
-    s: ScatterToken.Settlement = empty(ScatterToken.Settlement)
-    s.requester = words._account(life)
-    s.trainers = words._get(life, TRAINERS, 8)
-    s.trainersBack = True
-    s.validatorsBack = True
-    condemned: uint256 = staticcall REPUTATION.marks(job)
-    seats: DynArray[uint256, 64] = staticcall MODELS.seats(job)
-    silent_seats: uint256 = (1 << s.trainers) - 1
-    for seat: uint256 in seats:
-        silent_seats &= ~(1 << seat)
-    s.malicious = (condemned & (2**64 - 1)) | silent_seats
-    if len(seats) == 0:
-        return NOBODY_SUBMITTED, s
-
-    tally: VoteManager.Tally = staticcall VOTES.tally(
-        job, words._get(life, PUBLISHED, 1) == 1, (condemned >> 64) & 65_535
-    )
-    s.silent = tally.silent
-    s.members = tally.paid
-    if tally.requesterMalicious:
-        for seat: uint256 in seats:
-            if (s.malicious >> seat) & 1 == 0:
-                s.paid.append(seat | (WHOLE << 8))
-        s.trainersBack = False
-        s.validatorsBack = False
-        return REQUESTER_MALICIOUS, s
-    if tally.committee == 0:
-        return NO_COMMITTEE, s
-    if len(tally.averages) == 0:
-        return VALIDATORS_FAILED, s
-
-    threshold: uint256 = words._get(self.terms[job], 136, 16)
-    for i: uint256 in range(len(seats), bound=64):
-        score: uint256 = tally.averages[i]
-        if self._is_under_the_floor(job, score):
-            s.malicious |= 1 << seats[i]
-        if score >= threshold and (s.malicious >> seats[i]) & 1 == 0:
-            s.paid.append(seats[i] | (score << 8))
-    s.validatorsBack = False
-    if len(s.paid) == 0:
-        return NO_MODEL_ACCEPTED, s
-    s.trainersBack = False
-    return NORMAL, s
+    return (staticcall VOTES.phase(job))[0] == CHALLENGE
 
 
 @internal
 def _settle(job: uint256, life: uint256):
-    verdict: uint256 = 0
-    s: ScatterToken.Settlement = empty(ScatterToken.Settlement)
-    verdict, s = self._judge(job, life)
-    self._move_on(job, words._put(life, VERDICT, 8, verdict), SETTLED, 0)
-    log JobSettled(job=job, actor=msg.sender, verdict=verdict)
-    extcall REPUTATION.conclude(job, s.requester, s.malicious, verdict == REQUESTER_MALICIOUS)
-    extcall TOKEN.settle(job, s)
+    terms: uint256 = self.terms[job]
+    s: verdicts.Settlement = staticcall VOTES.judge(
+        job,
+        (life >> TRAINERS) & 255,
+        (terms >> 136) & 65_535,
+        (terms >> 152) & 65_535,
+        (life >> PUBLISHED) & 1 == 1,
+    )
+    accepted: uint256 = 0
+    if s.verdict == verdicts.NORMAL:
+        for entry: uint256 in s.paid:
+            accepted |= 1 << (entry & 255)
+    self._move_on(job, life, SETTLED, 0)
+    log JobSettled(job=job, actor=msg.sender, verdict=s.verdict)
+    extcall REPUTATION.conclude(
+        job, s.malicious, accepted, s.verdict == verdicts.REQUESTER_MALICIOUS
+    )
+    extcall TOKEN.settle(job, words._account(life), s)

@@ -15,7 +15,9 @@
 
 from ethereum.ercs import IERC20
 
+import refusals
 import rules
+import verdicts
 import words
 
 implements: IERC20
@@ -120,17 +122,6 @@ event RoleWithdrawn:
     stake: uint256
 
 
-struct Settlement:
-    requester: address
-    trainers: uint256  # how many joined
-    malicious: uint256  # one bit per seat: its stake is lost
-    paid: DynArray[uint256, 64]  # seat, and score * 256, in the order of submission
-    members: DynArray[uint256, 16]  # to pay: account, and stake * 2^160
-    silent: DynArray[address, 16]  # to fine
-    trainersBack: bool  # the trainers' part returns to the requester
-    validatorsBack: bool
-
-
 name: public(constant(String[32])) = "Scatter"
 symbol: public(constant(String[8])) = "SCT"
 decimals: public(constant(uint8)) = 18
@@ -228,10 +219,10 @@ def lockStake(
     @param seats How many trainers the job takes.
     """
     self._only_the_protocol()
-    assert self.seats[job][trainer] == 0, "job: already joined"
-    assert seat < seats, "job: full"
-    assert stake >= least, "job: stake below the least"
-    assert stake >> 96 == 0, "job: stake too large"
+    refusals._require(self.seats[job][trainer] == 0, "job: already joined")
+    refusals._require(seat < seats, "job: full")
+    refusals._require(stake >= least, "job: stake below the least")
+    refusals._require(stake >> 96 == 0, "job: stake too large")
     self._engage(trainer)
     self.seats[job][trainer] = seat + 1
     self.stakes[job][seat] = words._pair(trainer, stake)
@@ -250,8 +241,7 @@ def refund(job: uint256, requester: address):
     validatorsPart: uint256 = 0
     trainersPart, validatorsPart = self._divide(self.rewards[job])
     self.rewards[job] = 0
-    if trainersPart + validatorsPart > 0:
-        self._return(job, requester, trainersPart, validatorsPart)
+    self._return(job, requester, trainersPart, validatorsPart)
 
 
 @external
@@ -275,38 +265,40 @@ def penalise(job: uint256, account: address, role: uint256, accuser: address):
 
 
 @external
-def settle(job: uint256, s: Settlement):
+def settle(job: uint256, requester: address, s: verdicts.Settlement):
     """
     @notice Pays everybody at the end of a job. What no payment takes goes to the lottery.
     """
     self._only_the_protocol()
-    for account: address in s.silent:
-        self._penalise(job, account, VALIDATOR)
+    for place: uint256 in range(len(s.members), bound=16):
+        if (s.silent >> place) & 1 == 1:
+            self._penalise(job, words._account(s.members[place]), VALIDATOR)
     for seat: uint256 in range(s.trainers, bound=64):
-        self._release(words._account(self.stakes[job][seat]))
+        trainer: uint256 = self.stakes[job][seat]
+        self._release(words._account(trainer))
         if (s.malicious >> seat) & 1 == 1:
             self._forfeit(job, seat)
         else:
-            self._give_back(job, seat)
+            self._move(self, words._account(trainer), trainer >> 160)
+            log StakeReturned(job=job, trainer=words._account(trainer), amount=trainer >> 160)
 
     trainersPart: uint256 = 0
     validatorsPart: uint256 = 0
     trainersPart, validatorsPart = self._divide(self.rewards[job])
     self.rewards[job] = 0
     left: uint256 = trainersPart + validatorsPart
-    if not s.trainersBack:
+    if s.verdict == verdicts.REQUESTER_MALICIOUS or s.verdict == verdicts.NORMAL:
         left -= self._pay_trainers(job, s.paid, trainersPart)
         trainersPart = 0
-    if not s.validatorsBack:
-        left -= self._pay_members(job, s.members, validatorsPart)
+    if s.verdict >= verdicts.NO_MODEL_ACCEPTED or s.verdict == verdicts.REQUESTER_MALICIOUS:
+        left -= self._pay_members(job, s.members, s.receivers, validatorsPart)
         validatorsPart = 0
-    if trainersPart + validatorsPart > 0:
-        left -= trainersPart + validatorsPart
-        self._return(job, s.requester, trainersPart, validatorsPart)
+    left -= trainersPart + validatorsPart
+    self._return(job, requester, trainersPart, validatorsPart)
     if left > 0:
         self.lottery += left
         log LotteryFed(job=job, amount=left)
-    self._release(s.requester)
+    self._release(requester)
 
 
 @internal
@@ -314,27 +306,26 @@ def _pay_trainers(job: uint256, paid: DynArray[uint256, 64], pool: uint256) -> u
     """
     @notice Equation 4: root of the stake times the square of the score. The square is
             in the paper's prose, not in its formula.
+    @return What was paid.
     """
-    weights: DynArray[uint256, 64] = []
+    weights: uint256[64] = empty(uint256[64])
     total: uint256 = 0
-    for entry: uint256 in paid:
-        score: uint256 = entry >> 8
-        weight: uint256 = isqrt(words._amount(self.stakes[job][entry & 255])) * score * score
-        weights.append(weight)
-        total += weight
+    for i: uint256 in range(len(paid), bound=64):
+        stake: uint256 = self.stakes[job][paid[i] & 255] >> 160
+        weights[i] = isqrt(stake) * (paid[i] >> 8) * (paid[i] >> 8)
+        total += weights[i]
 
     spent: uint256 = 0
     for i: uint256 in range(len(paid), bound=64):
-        place: uint256 = self.stakes[job][paid[i] & 255]
-        trainer: address = words._account(place)
+        trainer: uint256 = self.stakes[job][paid[i] & 255]
         amount: uint256 = weights[i] * pool // total
         spent += amount
-        self._move(self, trainer, amount)
+        self._move(self, words._account(trainer), amount)
         log TrainerPaid(
             job=job,
-            trainer=trainer,
+            trainer=words._account(trainer),
             amount=amount,
-            stake=words._amount(place),
+            stake=trainer >> 160,
             score=paid[i] >> 8,
             weight=weights[i],
             totalWeight=total,
@@ -344,27 +335,32 @@ def _pay_trainers(job: uint256, paid: DynArray[uint256, 64], pool: uint256) -> u
 
 
 @internal
-def _pay_members(job: uint256, members: DynArray[uint256, 16], pool: uint256) -> uint256:
+def _pay_members(
+    job: uint256, members: DynArray[uint256, 16], receivers: uint256, pool: uint256
+) -> uint256:
     """
-    @notice Equation 6, with the stakes recorded at the draw.
+    @notice Equation 6, with the stakes recorded at the draw. If all receivers had been
+            fined to nothing before it, there is nothing to divide by, and nobody is paid.
+    @return What was paid.
     """
     total: uint256 = 0
-    for member: uint256 in members:
-        total += words._amount(member)
-    if total == 0:
-        return 0  # all were fined to nothing before the draw
+    for place: uint256 in range(len(members), bound=16):
+        if (receivers >> place) & 1 == 1:
+            total += members[place] >> 160
 
     spent: uint256 = 0
-    for member: uint256 in members:
-        account: address = words._account(member)
-        amount: uint256 = words._amount(member) * pool // total
+    for place: uint256 in range(len(members), bound=16):
+        if (receivers >> place) & 1 == 0 or total == 0:
+            continue
+        member: uint256 = members[place]
+        amount: uint256 = (member >> 160) * pool // total
         spent += amount
-        self._move(self, account, amount)
+        self._move(self, words._account(member), amount)
         log ValidatorPaid(
             job=job,
-            member=account,
+            member=words._account(member),
             amount=amount,
-            stake=words._amount(member),
+            stake=member >> 160,
             totalStake=total,
             pool=pool,
         )
@@ -373,17 +369,12 @@ def _pay_members(job: uint256, members: DynArray[uint256, 16], pool: uint256) ->
 
 @internal
 def _return(job: uint256, requester: address, trainersPart: uint256, validatorsPart: uint256):
+    if trainersPart + validatorsPart == 0:
+        return
     self._move(self, requester, trainersPart + validatorsPart)
     log RewardReturned(
         job=job, requester=requester, trainersPart=trainersPart, validatorsPart=validatorsPart
     )
-
-
-@internal
-def _give_back(job: uint256, seat: uint256):
-    place: uint256 = self.stakes[job][seat]
-    self._move(self, words._account(place), words._amount(place))
-    log StakeReturned(job=job, trainer=words._account(place), amount=words._amount(place))
 
 
 @internal
@@ -392,7 +383,7 @@ def _forfeit(job: uint256, seat: uint256) -> uint256:
     @notice Moves a trainer's stake into the lottery; 0 if that happened before.
     """
     place: uint256 = self.stakes[job][seat]
-    amount: uint256 = words._amount(place)
+    amount: uint256 = (place >> 160)
     if amount == 0:
         return 0
     self.stakes[job][seat] = words._put(place, 160, 96, 0)
@@ -409,9 +400,9 @@ def _penalise(job: uint256, account: address, role: uint256) -> uint256:
     """
     record: uint256 = self.roles[account]
     holds: bool = record & 255 == role
-    stake: uint256 = words._amount(record) if holds else 0
+    stake: uint256 = (record >> 160) if holds else 0
     low: uint256 = 128 * (role - 1)
-    before: uint256 = words._get(self.offences[account], low, 128)
+    before: uint256 = ((self.offences[account] >> low) & (2**128 - 1))
     fine: uint256 = self._penalty(before, stake)
     self.offences[account] += 1 << low
     log Penalised(
@@ -425,7 +416,7 @@ def _penalise(job: uint256, account: address, role: uint256) -> uint256:
     if fine > 0:
         self.lottery += fine
         record = words._put(record, 160, 96, stake - fine)
-        if fine == stake and words._get(record, 48, 40) == 0:
+        if fine == stake and ((record >> 48) & (2**40 - 1)) == 0:
             record = self._leave(account, record)
         self.roles[account] = record
     return fine
@@ -475,10 +466,10 @@ def register(account: address, role: uint256, amount: uint256):
     @notice Makes an account validator or challenger; the amount is fixed for the role's life.
     """
     self._only_the_protocol()
-    assert role == VALIDATOR or role == CHALLENGER, "role: no such role"
-    assert self.roles[account] == 0, "role: has a role stake"
-    assert self.accounts[account] >> 128 == 0, "role: in a running job"
-    assert amount >= STAKES[role - 1] and amount >> 96 == 0, "role: stake out of bounds"
+    refusals._require(role == VALIDATOR or role == CHALLENGER, "role: no such role")
+    refusals._require(self.roles[account] == 0, "role: has a role stake")
+    refusals._require(self.accounts[account] >> 128 == 0, "role: in a running job")
+    refusals._require(amount >= STAKES[role - 1] and amount >> 96 == 0, "role: stake out of bounds")
     index: uint256 = self.sizes[role] & (2**32 - 1)
     self._resize(role, index + 1)
     self._seat(role, index, account)
@@ -494,8 +485,8 @@ def requestUnstake(account: address):
     """
     self._only_the_protocol()
     record: uint256 = self.roles[account]
-    assert record != 0, "role: none held"
-    assert words._get(record, 48, 40) == 0, "role: already leaving"
+    refusals._require(record != 0, "role: none held")
+    refusals._require(((record >> 48) & (2**40 - 1)) == 0, "role: already leaving")
     self.roles[account] = self._leave(account, record)
 
 
@@ -506,12 +497,12 @@ def withdraw(account: address):
     """
     self._only_the_protocol()
     record: uint256 = self.roles[account]
-    assert record != 0, "role: none held"
-    assert words._get(record, 48, 40) != 0, "role: not leaving"
-    assert block.timestamp >= words._get(record, 120, 40), "role: still unbonding"
+    refusals._require(record != 0, "role: none held")
+    refusals._require(((record >> 48) & (2**40 - 1)) != 0, "role: not leaving")
+    refusals._require(block.timestamp >= ((record >> 120) & (2**40 - 1)), "role: still unbonding")
     self.roles[account] = 0
-    self._move(self, account, words._amount(record))
-    log RoleWithdrawn(account=account, role=record & 255, stake=words._amount(record))
+    self._move(self, account, (record >> 160))
+    log RoleWithdrawn(account=account, role=record & 255, stake=(record >> 160))
 
 
 @internal
@@ -520,7 +511,7 @@ def _leave(account: address, record: uint256) -> uint256:
     @notice Swaps an account out of its role's array; returns its record, now leaving.
     """
     role: uint256 = record & 255
-    index: uint256 = words._get(record, 88, 32)
+    index: uint256 = ((record >> 88) & (2**32 - 1))
     last: uint256 = (self.sizes[role] & (2**32 - 1)) - 1
     if index != last:
         moved: address = words._account(self.holders[role][last])
@@ -540,7 +531,7 @@ def _seat(role: uint256, index: uint256, account: address):
     """
     holder: uint256 = self.holders[role][index]
     entries: uint256 = holder >> 200
-    if holder != 0 and words._get(holder, 160, 40) != block.number:
+    if holder != 0 and ((holder >> 160) & (2**40 - 1)) != block.number:
         self.history[role][index][entries] = holder
         entries += 1
     self.holders[role][index] = (
@@ -558,7 +549,7 @@ def _resize(role: uint256, size: uint256):
 @view
 @internal
 def _size_before(packed: uint256) -> uint256:
-    return words._get(packed, 32 if packed >> 64 == block.number else 0, 32)
+    return ((packed >> 32 if packed >> 64 == block.number else 0) & (2**32 - 1))
 
 
 # What the protocol reads
@@ -592,7 +583,7 @@ def validatorAt(index: uint256, number: uint256) -> uint256:
     """
     account: address = self._holder_at(VALIDATOR, index, number)
     record: uint256 = self.roles[account]
-    stake: uint256 = words._amount(record) if record & 255 == VALIDATOR else 0
+    stake: uint256 = (record >> 160) if record & 255 == VALIDATOR else 0
     return words._pair(account, stake)
 
 
@@ -600,7 +591,7 @@ def validatorAt(index: uint256, number: uint256) -> uint256:
 @internal
 def _holder_at(role: uint256, index: uint256, number: uint256) -> address:
     holder: uint256 = self.holders[role][index]
-    if words._get(holder, 160, 40) > number:
+    if ((holder >> 160) & (2**40 - 1)) > number:
         # The first entry later than `number`; the one before it was in force.
         low: uint256 = 0
         high: uint256 = holder >> 200
@@ -608,7 +599,7 @@ def _holder_at(role: uint256, index: uint256, number: uint256) -> address:
             if low == high:
                 break
             middle: uint256 = (low + high) // 2
-            if words._get(self.history[role][index][middle], 160, 40) > number:
+            if ((self.history[role][index][middle] >> 160) & (2**40 - 1)) > number:
                 high = middle
             else:
                 low = middle + 1
@@ -624,11 +615,11 @@ def isElector(account: address, closing: uint256) -> bool:
             still holds that stake, or some of it.
     """
     record: uint256 = self.roles[account]
-    until: uint256 = words._get(record, 48, 40)
+    until: uint256 = ((record >> 48) & (2**40 - 1))
     return (
         record & 255 == CHALLENGER
-        and words._amount(record) > 0
-        and words._get(record, 8, 40) < closing
+        and (record >> 160) > 0
+        and ((record >> 8) & (2**40 - 1)) < closing
         and (until == 0 or until >= closing)
     )
 
@@ -644,12 +635,12 @@ def holdings(account: address) -> (uint256, uint256, uint256, uint256, uint256):
     role: uint256 = record & 255
     offences: uint256 = 0
     if role != 0:
-        offences = words._get(self.offences[account], 128 * (role - 1), 128)
+        offences = ((self.offences[account] >> 128 * (role - 1)) & (2**128 - 1))
     return (
         self.accounts[account] & (2**128 - 1),
         role,
-        words._amount(record),
-        words._get(record, 120, 40),
+        (record >> 160),
+        ((record >> 120) & (2**40 - 1)),
         offences,
     )
 
@@ -669,7 +660,7 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     @notice An allowance of 2^256 - 1 is without limit, and stays.
     """
     allowed: uint256 = self.allowance[owner][msg.sender]
-    assert allowed >= amount, "token: allowance too low"
+    refusals._require(allowed >= amount, "token: allowance too low")
     if allowed != max_value(uint256):
         self.allowance[owner][msg.sender] = allowed - amount
     self._send(owner, to, amount)
@@ -689,14 +680,15 @@ def permit(
     """
     @notice An approval signed by its owner and sent by anybody (EIP-2612).
     """
-    assert block.timestamp <= deadline, "token: permit expired"
+    refusals._require(block.timestamp <= deadline, "token: permit expired")
     nonce: uint256 = self.nonces[owner]
     message: bytes32 = keccak256(abi_encode(PERMIT, owner, spender, amount, nonce, deadline))
     digest: bytes32 = keccak256(concat(b"\x19\x01", self._domain(), message))
     signer: address = ecrecover(digest, v, r, s)
-    assert (
-        signer == owner and owner != empty(address) and convert(s, uint256) <= HALF_ORDER
-    ), "token: wrong signature"
+    refusals._require(
+        signer == owner and owner != empty(address) and convert(s, uint256) <= HALF_ORDER,
+        "token: wrong signature",
+    )
     self.nonces[owner] = nonce + 1
     self._approve(owner, spender, amount)
 
@@ -732,7 +724,7 @@ def _send(sender: address, receiver: address, amount: uint256):
     """
     @dev A gift to this contract would belong to nobody for ever.
     """
-    assert receiver != empty(address) and receiver != self, "token: to nobody"
+    refusals._require(receiver != empty(address) and receiver != self, "token: to nobody")
     self._move(sender, receiver, amount)
 
 
@@ -743,7 +735,7 @@ def _move(sender: address, receiver: address, amount: uint256):
          overflow into it: together they are the supply, below 2^128.
     """
     purse: uint256 = self.accounts[sender]
-    assert purse & (2**128 - 1) >= amount, "token: balance too low"
+    refusals._require(purse & (2**128 - 1) >= amount, "token: balance too low")
     self.accounts[sender] = purse - amount
     self.accounts[receiver] += amount
     log IERC20.Transfer(sender=sender, receiver=receiver, value=amount)
@@ -755,7 +747,7 @@ def _move(sender: address, receiver: address, amount: uint256):
 @view
 @internal
 def _only_the_protocol():
-    assert msg.sender == PROTOCOL, "protocol: only by its front door"
+    refusals._require(msg.sender == PROTOCOL, "protocol: only by its front door")
 
 
 @internal
@@ -763,7 +755,7 @@ def _engage(account: address):
     """
     @notice Counts one more running job; an account with a role stake has none.
     """
-    assert self.roles[account] == 0, "role: has a role stake"
+    refusals._require(self.roles[account] == 0, "role: has a role stake")
     self.accounts[account] += 1 << 128
 
 

@@ -14,7 +14,9 @@
      ReputationManager who is condemned.
 """
 
+import refusals
 import rules
+import verdicts
 import words
 
 
@@ -27,18 +29,12 @@ interface Stakes:
 
 interface Models:
     def submitted(job: uint256) -> uint256: view
+    def seats(job: uint256) -> DynArray[uint256, 64]: view
 
 
 interface Reputation:
     def condemned(job: uint256, account: address) -> bool: view
-
-
-struct Tally:
-    committee: uint256  # members drawn
-    requesterMalicious: bool
-    averages: DynArray[uint256, 64]  # one per model; empty when no scores exist
-    paid: DynArray[uint256, 16]  # the receivers of eq. 6: account, and stake * 2^160
-    silent: DynArray[address, 16]  # to fine
+    def marks(job: uint256) -> uint256: view
 
 
 NOBODY: constant(uint256) = 16  # no member's place
@@ -138,10 +134,10 @@ def draw(job: uint256) -> (DynArray[uint256, 16], uint256):
     """
     self._only_the_protocol()
     word: uint256 = self.draws[job]
-    eligible: uint256 = words._get(word, 80, 32)
-    assert eligible >= LEAST_COMMITTEE, "job: too few validators"
-    seed_block: uint256 = words._get(word, 0, 40)
-    assert block.number > seed_block, "job: too early"
+    eligible: uint256 = ((word >> 80) & (2**32 - 1))
+    refusals._require(eligible >= LEAST_COMMITTEE, "job: too few validators")
+    seed_block: uint256 = (word & (2**40 - 1))
+    refusals._require(block.number > seed_block, "job: too early")
     drawn: DynArray[uint256, 16] = []
     if block.number > seed_block + 256:
         renewed: uint256 = block.number + SEED_DELAY
@@ -153,7 +149,7 @@ def draw(job: uint256) -> (DynArray[uint256, 16], uint256):
     size = min(min(size, MOST_COMMITTEE), eligible)
     chosen: DynArray[uint256, 16] = self._shuffle(seed, eligible, size)
     for index: uint256 in chosen:
-        member: uint256 = staticcall TOKEN.validatorAt(index, words._get(word, 40, 40) - 1)
+        member: uint256 = staticcall TOKEN.validatorAt(index, ((word >> 40) & (2**40 - 1)) - 1)
         self.members[job][len(drawn)] = member
         drawn.append(member)
     self.sessions[job] = size << 120
@@ -210,7 +206,7 @@ def commitScores(job: uint256, member: address, commitment: bytes32):
     """
     self._only_the_protocol()
     place: uint256 = self._decide(job, member, COMMITTED)
-    assert commitment != empty(bytes32), "scores: empty commitment"
+    refusals._require(commitment != empty(bytes32), "scores: empty commitment")
     self.slips[job][place][0] = convert(commitment, uint256)
 
 
@@ -235,20 +231,22 @@ def revealScores(
     commit_end: uint256 = 0
     reveal_end: uint256 = 0
     commit_end, reveal_end = self._windows(session)
-    assert (
-        commit_end <= block.timestamp and block.timestamp < reveal_end
-    ), "scores: not in the reveal window"
+    refusals._require(
+        commit_end <= block.timestamp and block.timestamp < reveal_end,
+        "scores: not in the reveal window",
+    )
     place: uint256 = self._place(job, session, member)
-    assert place != NOBODY, "scores: not a committee member"
-    assert (session >> (COMMITTED + place)) & 1 == 1, "scores: nothing committed"
-    assert (session >> (REVEALED + place)) & 1 == 0, "scores: already revealed"
-    assert len(scores) == self.draws[job] >> 144, "scores: one per model"
+    refusals._require(place != NOBODY, "scores: not a committee member")
+    refusals._require((session >> (COMMITTED + place)) & 1 == 1, "scores: nothing committed")
+    refusals._require((session >> (REVEALED + place)) & 1 == 0, "scores: already revealed")
+    refusals._require(len(scores) == self.draws[job] >> 144, "scores: one per model")
     for score: uint256 in scores:
-        assert score <= 10_000, "scores: above 10000"
+        refusals._require(score <= 10_000, "scores: above 10000")
     commitment: bytes32 = keccak256(abi_encode(job, member, scores, salt))
-    assert (
-        convert(commitment, uint256) == self.slips[job][place][0]
-    ), "scores: not as committed"
+    refusals._require(
+        convert(commitment, uint256) == self.slips[job][place][0],
+        "scores: not as committed",
+    )
 
     packed: uint256 = 0
     for i: uint256 in range(len(scores), bound=64):
@@ -257,7 +255,7 @@ def revealScores(
             self.slips[job][place][i // 16] = packed
             packed = 0
     session |= 1 << (REVEALED + place)
-    if words._get(session, REVEALED, 16) == words._get(session, COMMITTED, 16):
+    if ((session >> REVEALED) & 65_535) == ((session >> COMMITTED) & 65_535):
         session = words._put(session, 80, 40, block.timestamp)
     self.sessions[job] = session
 
@@ -269,13 +267,15 @@ def _decide(job: uint256, member: address, flags: uint256) -> uint256:
     @return The member's place.
     """
     session: uint256 = self.sessions[job]
-    assert block.timestamp < words._get(session, 40, 40), "scores: not in the commit window"
+    refusals._require(
+        block.timestamp < ((session >> 40) & (2**40 - 1)), "scores: not in the commit window"
+    )
     place: uint256 = self._place(job, session, member)
-    assert place != NOBODY, "scores: not a committee member"
-    decided: uint256 = words._get(session, COMMITTED, 16) | words._get(session, REFRAINED, 16)
-    assert (decided >> place) & 1 == 0, "scores: already acted"
+    refusals._require(place != NOBODY, "scores: not a committee member")
+    decided: uint256 = ((session >> COMMITTED) & 65_535) | ((session >> REFRAINED) & 65_535)
+    refusals._require((decided >> place) & 1 == 0, "scores: already acted")
     session |= 1 << (flags + place)
-    if decided | (1 << place) == (1 << words._get(session, 120, 8)) - 1:
+    if decided | (1 << place) == (1 << ((session >> 120) & 255)) - 1:
         session = words._put(session, 40, 40, block.timestamp)
         session = words._put(session, 80, 40, block.timestamp + REVEAL_WINDOW)
     self.sessions[job] = session
@@ -297,20 +297,22 @@ def accuse(job: uint256, accuser: address, target: address):
     deadline: uint256 = start + CHALLENGE_WINDOW
     if part == CHALLENGER:
         deadline += VOTE_WINDOW
-    assert start <= block.timestamp and block.timestamp < deadline, "accusation: closed"
-    electorate: uint256 = words._get(self.draws[job], 112, 32)
-    assert electorate >= LEAST_ELECTORATE, "accusation: too few electors"
-    assert self._is_elector(job, accuser), "accusation: not an elector"
-    assert accuser != target, "accusation: against oneself"
-    assert self.accusations[job][target] == 0, "accusation: already made"
+    refusals._require(start <= block.timestamp and block.timestamp < deadline, "accusation: closed")
+    electorate: uint256 = ((self.draws[job] >> 112) & (2**32 - 1))
+    refusals._require(electorate >= LEAST_ELECTORATE, "accusation: too few electors")
+    refusals._require(self._is_elector(job, accuser), "accusation: not an elector")
+    refusals._require(accuser != target, "accusation: against oneself")
+    refusals._require(self.accusations[job][target] == 0, "accusation: already made")
     if part < 64:
         submitted: uint256 = staticcall MODELS.submitted(job)
-        assert (submitted >> part) & 1 == 1, "accusation: not accusable"
+        refusals._require((submitted >> part) & 1 == 1, "accusation: not accusable")
     elif part == CHALLENGER:
-        assert self.outspoken[job][target], "accusation: not accusable"
+        refusals._require(self.outspoken[job][target], "accusation: not accusable")
         session |= 1 << 177
     else:
-        assert (self._acted(session) >> (part - 64)) & 1 == 1, "accusation: already condemned"
+        refusals._require(
+            (self._acted(session) >> (part - 64)) & 1 == 1, "accusation: already condemned"
+        )
 
     self.accusations[job][target] = words._pair(accuser, 1) | (part << 200)
     self.votes[job][target][accuser] = True
@@ -326,25 +328,26 @@ def vote(job: uint256, voter: address, target: address, guilty: bool) -> (addres
     """
     self._only_the_protocol()
     accusation: uint256 = self.accusations[job][target]
-    assert accusation != 0, "vote: no accusation"
+    refusals._require(accusation != 0, "vote: no accusation")
     part: uint256 = accusation >> 200
     deadline: uint256 = self._windows(self.sessions[job])[1] + CHALLENGE_WINDOW + VOTE_WINDOW
     if part == CHALLENGER:
         deadline += VOTE_WINDOW
-    assert (
-        words._get(accusation, 192, 1) == 0 and block.timestamp < deadline
-    ), "vote: closed"
-    assert self._is_elector(job, voter), "accusation: not an elector"
-    assert voter != target, "vote: by the accused"
-    assert not self.votes[job][target][voter], "vote: already cast"
+    refusals._require(
+        ((accusation >> 192) & 1) == 0 and block.timestamp < deadline,
+        "vote: closed",
+    )
+    refusals._require(self._is_elector(job, voter), "accusation: not an elector")
+    refusals._require(voter != target, "vote: by the accused")
+    refusals._require(not self.votes[job][target][voter], "vote: already cast")
 
     self.votes[job][target][voter] = True
     self.outspoken[job][voter] = True
     if not guilty:
         return empty(address), 0
     accusation += 1 << 160
-    votes: uint256 = words._get(accusation, 160, 32)
-    upheld: bool = votes >= self._two_thirds(words._get(self.draws[job], 112, 32))
+    votes: uint256 = ((accusation >> 160) & (2**32 - 1))
+    upheld: bool = votes >= self._two_thirds(((self.draws[job] >> 112) & (2**32 - 1)))
     if upheld:
         accusation |= 1 << 192
     self.accusations[job][target] = accusation
@@ -363,9 +366,9 @@ def canDraw(job: uint256) -> bool:
     @notice Whether enough validators are eligible and the seed block's hash is there.
     """
     word: uint256 = self.draws[job]
-    seed_block: uint256 = words._get(word, 0, 40)
+    seed_block: uint256 = (word & (2**40 - 1))
     return (
-        words._get(word, 80, 32) >= LEAST_COMMITTEE
+        ((word >> 80) & (2**32 - 1)) >= LEAST_COMMITTEE
         and block.number > seed_block
         and block.number <= seed_block + 256
     )
@@ -373,63 +376,117 @@ def canDraw(job: uint256) -> bool:
 
 @view
 @external
-def tally(job: uint256, published: bool, condemned: uint256) -> Tally:
+def judge(
+    job: uint256, trainers: uint256, threshold: uint256, lowest: uint256, published: bool
+) -> verdicts.Settlement:
     """
-    @notice What the committee says of the requester and of each model, everybody that has
-            not acted being silent.
+    @notice The verdict if nothing more happened, and whom it pays.
+    @param trainers How many joined.
+    @param lowest The job's floor.
     @param published Whether the dataset is there.
-    @param condemned The condemned members, one bit per place.
     """
-    word: uint256 = self.draws[job]
-    session: uint256 = self.sessions[job]
-    size: uint256 = words._get(session, 120, 8)
-    found: Tally = empty(Tally)
-    found.committee = size
-    if not published:
-        found.requesterMalicious = size > 0 or words._get(word, 80, 32) >= LEAST_COMMITTEE
-        return found
-    if size == 0:
-        return found
+    s: verdicts.Settlement = empty(verdicts.Settlement)
+    s.trainers = trainers
+    marks: uint256 = staticcall REPUTATION.marks(job)
+    seats: DynArray[uint256, 64] = staticcall MODELS.seats(job)
+    s.malicious = (1 << trainers) - 1
+    for seat: uint256 in seats:
+        s.malicious ^= 1 << seat
+    s.malicious |= marks & (2**64 - 1)
+    if len(seats) == 0:
+        s.verdict = verdicts.NOBODY_SUBMITTED
+        return s
 
-    quorum: uint256 = self._two_thirds(size)
-    acted: uint256 = self._acted(session)
-    refrained: uint256 = words._get(session, REFRAINED, 16) & ~condemned
-    receivers: uint256 = words._get(session, REVEALED, 16) & ~condemned  # the valid
-    if words._count(refrained) >= quorum:
-        found.requesterMalicious = True
-        receivers = acted & ~condemned
-    elif words._count(acted) < quorum:
-        receivers = 0
+    session: uint256 = self.sessions[job]
+    size: uint256 = (session >> 120) & 255
     for place: uint256 in range(size, bound=16):
-        member: uint256 = self.members[job][place]
-        if (receivers >> place) & 1 == 1:
-            found.paid.append(member)
-        if (acted >> place) & 1 == 0:
-            found.silent.append(words._account(member))
-    if receivers != 0 and not found.requesterMalicious:
-        found.averages = self._averages(job, word >> 144, size, receivers)
-    return found
+        s.members.append(self.members[job][place])
+    scored: bool = False
+    scored, s.receivers = self._receivers(session, marks)
+    if published:
+        s.silent = ((1 << size) - 1) & ~self._acted(session)
+    averages: DynArray[uint256, 64] = []
+    if not published and (size > 0 or (self.draws[job] >> 80) & (2**32 - 1) >= LEAST_COMMITTEE):
+        s.verdict = verdicts.REQUESTER_MALICIOUS
+    elif size == 0:
+        s.verdict = verdicts.NO_COMMITTEE
+    elif s.receivers == 0 and scored:
+        s.verdict = verdicts.VALIDATORS_FAILED
+    elif not scored:
+        s.verdict = verdicts.REQUESTER_MALICIOUS
+    else:
+        s.verdict = verdicts.NO_MODEL_ACCEPTED
+        averages = self._averages(job, len(seats), s.receivers)
+
+    for i: uint256 in range(len(seats), bound=64):
+        score: uint256 = 10_000
+        if len(averages) > 0:
+            score = averages[i]
+            if score < max(lowest, 1):
+                s.malicious |= 1 << seats[i]
+            if score < threshold:
+                continue
+        elif s.verdict != verdicts.REQUESTER_MALICIOUS:
+            break
+        if (s.malicious >> seats[i]) & 1 == 0:
+            s.paid.append(seats[i] | (score << 8))
+    if len(averages) > 0 and len(s.paid) > 0:
+        s.verdict = verdicts.NORMAL
+    return s
+
+
+@view
+@external
+def averageOf(job: uint256, place: uint256) -> uint256:
+    """
+    @notice The score of a model as it stands now; 10,000 when no scores exist.
+    @param place In the order of submission.
+    """
+    session: uint256 = self.sessions[job]
+    scored: bool = False
+    receivers: uint256 = 0
+    scored, receivers = self._receivers(session, staticcall REPUTATION.marks(job))
+    if not scored or receivers == 0:
+        return 10_000
+    return self._averages(job, place + 1, receivers)[place]
 
 
 @view
 @internal
-def _averages(
-    job: uint256, models: uint256, size: uint256, valid: uint256
-) -> DynArray[uint256, 64]:
-    sums: uint256[64] = empty(uint256[64])
-    for place: uint256 in range(size, bound=16):
-        if (valid >> place) & 1 == 0:
-            continue
-        packed: uint256 = 0
-        for i: uint256 in range(models, bound=64):
-            if i % 16 == 0:
-                packed = self.slips[job][place][i // 16]
-            sums[i] += packed & 65_535
-            packed >>= 16
-    count: uint256 = words._count(valid)
+def _receivers(session: uint256, marks: uint256) -> (bool, uint256):
+    """
+    @notice Whom equation 6 pays, one bit per place. False: enough members refrained to make
+            the requester malicious. True: those whose scores count, or nobody when scores do
+            not exist.
+    """
+    condemned: uint256 = (marks >> 64) & 65_535
+    quorum: uint256 = self._two_thirds((session >> 120) & 255)
+    acted: uint256 = self._acted(session)
+    if quorum > 0 and words._count((session >> REFRAINED) & 65_535 & ~condemned) >= quorum:
+        return False, acted & ~condemned
+    if words._count(acted) < quorum:
+        return True, 0
+    return True, (session >> REVEALED) & 65_535 & ~condemned
+
+
+@view
+@internal
+def _averages(job: uint256, models: uint256, valid: uint256) -> DynArray[uint256, 64]:
+    """
+    @notice The average of the valid members' scores, for the first `models` models.
+    """
     averages: DynArray[uint256, 64] = []
+    count: uint256 = words._count(valid)
+    packed: uint256[16] = empty(uint256[16])
     for i: uint256 in range(models, bound=64):
-        averages.append(sums[i] // count)
+        sum: uint256 = 0
+        for place: uint256 in range(16):
+            if (valid >> place) & 1 == 1:
+                if i % 16 == 0:
+                    packed[place] = self.slips[job][place][i // 16]
+                sum += packed[place] & 65_535
+                packed[place] >>= 16
+        averages.append(sum // count)
     return averages
 
 
@@ -451,7 +508,7 @@ def phase(job: uint256) -> (uint256, uint256):
         return COMMIT, commit_end
     if block.timestamp < reveal_end:
         return REVEAL, reveal_end
-    extra: uint256 = words._get(session, 176, 1) + words._get(session, 177, 1)
+    extra: uint256 = ((session >> 176) & 1) + ((session >> 177) & 1)
     return CHALLENGE, reveal_end + CHALLENGE_WINDOW + extra * VOTE_WINDOW
 
 
@@ -501,22 +558,22 @@ def _windows(session: uint256) -> (uint256, uint256):
     """
     if session & (2**40 - 1) == 0:
         return 2**40, 2**40
-    commit_end: uint256 = words._get(session, 40, 40)
-    if words._get(session, COMMITTED, 16) == 0:
+    commit_end: uint256 = ((session >> 40) & (2**40 - 1))
+    if ((session >> COMMITTED) & 65_535) == 0:
         return commit_end, commit_end
-    return commit_end, words._get(session, 80, 40)
+    return commit_end, ((session >> 80) & (2**40 - 1))
 
 
 @view
 @internal
 def _acted(session: uint256) -> uint256:
-    return words._get(session, REFRAINED, 16) | words._get(session, REVEALED, 16)
+    return ((session >> REFRAINED) & 65_535) | ((session >> REVEALED) & 65_535)
 
 
 @view
 @internal
 def _place(job: uint256, session: uint256, account: address) -> uint256:
-    for place: uint256 in range(words._get(session, 120, 8), bound=16):
+    for place: uint256 in range(((session >> 120) & 255), bound=16):
         if words._account(self.members[job][place]) == account:
             return place
     return NOBODY
@@ -536,7 +593,7 @@ def _part(job: uint256, session: uint256, account: address) -> uint256:
 @internal
 def _is_elector(job: uint256, account: address) -> bool:
     return (
-        staticcall TOKEN.isElector(account, words._get(self.draws[job], 40, 40))
+        staticcall TOKEN.isElector(account, ((self.draws[job] >> 40) & (2**40 - 1)))
         and not staticcall REPUTATION.condemned(job, account)
     )
 
@@ -550,4 +607,4 @@ def _two_thirds(number: uint256) -> uint256:
 @view
 @internal
 def _only_the_protocol():
-    assert msg.sender == PROTOCOL, "protocol: only by its front door"
+    refusals._require(msg.sender == PROTOCOL, "protocol: only by its front door")

@@ -11,6 +11,7 @@
 
 from ethereum.ercs import IERC721
 
+import refusals
 import words
 
 interface Receiver:
@@ -39,7 +40,7 @@ def __init__(protocol: address):
 @view
 @internal
 def _only_the_protocol():
-    assert msg.sender == PROTOCOL, "protocol: only by its front door"
+    refusals._require(msg.sender == PROTOCOL, "protocol: only by its front door")
 
 
 @internal
@@ -56,14 +57,14 @@ def _mint(owner: address, title: uint256, digest: bytes32, note: uint256):
 @view
 @internal
 def _note(title: uint256) -> uint256:
-    return words._amount(self.owners[title])
+    return (self.owners[title] >> 160)
 
 
 @view
 @internal
 def _owner(title: uint256) -> address:
     owner: address = words._account(self.owners[title])
-    assert owner != empty(address), "title: does not exist"
+    refusals._require(owner != empty(address), "title: does not exist")
     return owner
 
 
@@ -73,7 +74,9 @@ def _owner(title: uint256) -> address:
 @external
 def approve(approved: address, tokenId: uint256):
     owner: address = self._owner(tokenId)
-    assert msg.sender == owner or self.isApprovedForAll[owner][msg.sender], "title: not allowed"
+    refusals._require(
+        msg.sender == owner or self.isApprovedForAll[owner][msg.sender], "title: not allowed"
+    )
     self.approvals[tokenId] = approved
     log IERC721.Approval(owner=owner, approved=approved, token_id=tokenId)
 
@@ -94,18 +97,19 @@ def safeTransferFrom(owner: address, to: address, tokenId: uint256, data: Bytes[
     self._transfer(owner, to, tokenId)
     if to.is_contract:
         answer: bytes4 = extcall Receiver(to).onERC721Received(msg.sender, owner, tokenId, data)
-        assert answer == 0x150b7a02, "title: refused by its receiver"
+        refusals._require(answer == 0x150b7a02, "title: refused by its receiver")
 
 
 @internal
 def _transfer(owner: address, to: address, title: uint256):
-    assert owner == self._owner(title), "title: not its owner"
-    assert to != empty(address), "title: to nobody"
-    assert (
+    refusals._require(owner == self._owner(title), "title: not its owner")
+    refusals._require(to != empty(address), "title: to nobody")
+    refusals._require(
         msg.sender == owner
         or msg.sender == self.approvals[title]
-        or self.isApprovedForAll[owner][msg.sender]
-    ), "title: not allowed"
+        or self.isApprovedForAll[owner][msg.sender],
+        "title: not allowed",
+    )
     self.approvals[title] = empty(address)
     self.owners[title] = words._pair(to, self._note(title))
     self.balances[owner] -= 1
@@ -125,7 +129,7 @@ def ownerOf(tokenId: uint256) -> address:
 @view
 @external
 def balanceOf(owner: address) -> uint256:
-    assert owner != empty(address), "title: of nobody"
+    refusals._require(owner != empty(address), "title: of nobody")
     return self.balances[owner]
 
 
