@@ -1,19 +1,26 @@
 """The ledger call by call: who may do what, when, and what each refusal says."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from eth_abi.abi import encode
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.vectors.reading import DATASET, SALT, START, address_of, order
 
 from scatter.lifecycle import reasons
 from scatter.lifecycle.commitments import commit_to_dataset, commit_to_scores, draw
-from scatter.lifecycle.job import deadline, phase, settleable_at
-from scatter.lifecycle.ledger import Block, Ledger
+from scatter.lifecycle.deployment import Block
+from scatter.lifecycle.job import deadline, fold, phase, settleable_at
+from scatter.lifecycle.ledger import Ledger
 from scatter.lifecycle.payments import Penalised
 from scatter.lifecycle.verdict import standing
 from scatter.lifecycle.vocabulary import Phase, Role, Standing, Verdict
-from scatter.mechanism.errors import Refused
+from scatter.mechanism.errors import BadInput, Refused
 from scatter.mechanism.parameters import HARDENED, PAPER, Parameters, local
 from scatter.mechanism.units import (
     UNIT,
@@ -331,6 +338,23 @@ class TestDataset:
         )
 
 
+@given(
+    st.integers(1, 2**256 - 1),
+    st.binary(min_size=20, max_size=20),
+    st.lists(st.integers(0, 10_000), max_size=64),
+    st.binary(min_size=32, max_size=32),
+)
+def test_a_score_commitment_hashes_the_abi_encoding(
+    job: int, member: bytes, scores: list[int], salt: bytes
+) -> None:
+    types = ("uint256", "address", "uint256[]", "bytes32")
+    account = Address(to_checksum_address(member))
+
+    commitment = commit_to_scores(JobId(job), account, [Score(s) for s in scores], salt)
+
+    assert commitment == keccak(encode(types, (job, account, scores, salt)))
+
+
 class TestScoring:
     def test_a_member_decides_once(self, stage: Stage) -> None:
         job, ledger = stage.score(), stage.ledger
@@ -608,3 +632,16 @@ class TestRoleStakes:
             reasons.ALREADY_LEAVING, stage.ledger.request_unstake, VALIDATORS[0], stage.next()
         )
         assert stage.ledger.funds.bonds.eligible(Role.VALIDATOR, stage.next().number) == ()
+
+
+def test_a_broken_history_is_refused(stage: Stage) -> None:
+    history = stage.ledger.history(stage.close())
+
+    with pytest.raises(BadInput, match="must begin with JobCreated"):
+        fold(history[1:], stage.parameters)
+    with pytest.raises(BadInput, match="has no part in it"):
+        fold((history[0], history[-2]), stage.parameters)
+    with pytest.raises(BadInput, match="cannot be told of job"):
+        fold((history[0], replace(history[1], job=JobId(7))), stage.parameters)
+    with pytest.raises(BadInput, match="cannot continue with JobCreated"):
+        fold((history[0], history[0]), stage.parameters)

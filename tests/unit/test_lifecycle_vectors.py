@@ -3,8 +3,9 @@
 import pytest
 from tests.unit.vectors.reading import START, Vector, address_of, read_vectors
 
+from scatter.lifecycle.deployment import Block
 from scatter.lifecycle.job import fold
-from scatter.lifecycle.ledger import Block, Ledger
+from scatter.lifecycle.ledger import Ledger
 from scatter.lifecycle.vocabulary import Verdict
 from scatter.mechanism.units import BlockNumber, Timestamp
 

@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.unit.vectors.reading import DATASET, SALT, address_of, order
 
 from scatter.lifecycle.commitments import commit_to_scores
+from scatter.lifecycle.deployment import Block
 from scatter.lifecycle.job import Job, deadline, fold, is_settleable, phase, settleable_at
-from scatter.lifecycle.ledger import Block, Ledger
+from scatter.lifecycle.ledger import Ledger
 from scatter.lifecycle.vocabulary import Phase, Role
 from scatter.mechanism.equations import committee_size
 from scatter.mechanism.parameters import HARDENED, PAPER, Parameters, local

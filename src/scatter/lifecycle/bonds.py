@@ -19,7 +19,7 @@ class RoleStake:
     since: BlockNumber
     left_in: BlockNumber | None = None
     """The block in which it was asked back, or fined to nothing; None while active."""
-    free_at: Timestamp = Timestamp(0)  # noqa: RUF009
+    free_at: Timestamp = Timestamp(0)
     """When it may be withdrawn, once leaving."""
 
     def was_active_before(self, block: BlockNumber) -> bool:
@@ -33,7 +33,7 @@ class _Ranks:
 
     accounts: list[Address] = field(default_factory=list)
     places: dict[Address, int] = field(default_factory=dict)
-    changed_in: BlockNumber = BlockNumber(-1)  # noqa: RUF009
+    changed_in: BlockNumber = BlockNumber(-1)
     before: tuple[Address, ...] = ()
     """As at the start of `changed_in`."""
     now: tuple[Address, ...] | None = ()

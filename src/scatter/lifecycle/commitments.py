@@ -5,11 +5,13 @@ All words are 32 bytes, big-endian, as the ABI encodes them; the hash is keccak-
 
 from collections.abc import Sequence
 
-from eth_abi.abi import encode
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Address, Digest, JobId, Score
+
+WORD = 32
+"""Bytes."""
 
 
 def commit_to_scores(job: JobId, member: Address, scores: Sequence[Score], salt: bytes) -> Digest:
@@ -18,8 +20,9 @@ def commit_to_scores(job: JobId, member: Address, scores: Sequence[Score], salt:
     Job and member are inside, so that nobody can commit to a copy of another's hash.
     """
     _require_word(salt, "salt")
-    types = ("uint256", "address", "uint256[]", "bytes32")
-    return Digest(keccak(encode(types, (job, member, list(scores), salt))))
+    scores_begin = 4 * WORD
+    numbers = (job, int(member, 16), scores_begin, int.from_bytes(salt, "big"), len(scores))
+    return Digest(keccak(b"".join(n.to_bytes(WORD, "big") for n in (*numbers, *scores))))
 
 
 def commit_to_dataset(dataset: Digest, salt: bytes) -> Digest:
@@ -39,14 +42,14 @@ def draw(
     that of the role's array at the end of the block before training closed.
     """
     _require_word(seed_hash, "block hash")
-    seed = keccak(seed_hash + job.to_bytes(32, "big"))
+    seed = keccak(seed_hash + job.to_bytes(WORD, "big"))
     places = list(eligible)
     for i in range(count):
-        step = int.from_bytes(keccak(seed + i.to_bytes(32, "big")), "big") % (len(places) - i)
+        step = int.from_bytes(keccak(seed + i.to_bytes(WORD, "big")), "big") % (len(places) - i)
         places[i], places[i + step] = places[i + step], places[i]
     return tuple(places[:count])
 
 
 def _require_word(value: bytes, name: str) -> None:
-    if len(value) != 32:
-        raise BadInput(f"The {name} must be 32 bytes, not {len(value)}.")
+    if len(value) != WORD:
+        raise BadInput(f"The {name} must be {WORD} bytes, not {len(value)}.")

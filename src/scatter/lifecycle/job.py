@@ -190,7 +190,12 @@ class Job:
             raise BadInput(f"An event of job {event.job} cannot be told of job {self.number}.")
         if type(event) not in _RECORDERS:
             raise BadInput(f"A job's history cannot continue with {type(event).__name__}.")
-        _RECORDERS[type(event)](self, event)
+        try:
+            _RECORDERS[type(event)](self, event)
+        except KeyError as missing:
+            raise BadInput(
+                f"{type(event).__name__} of job {self.number} names {missing}, who has no part in it."
+            ) from missing
 
     def is_silent(self, account: Address, now: Timestamp) -> bool:
         """Whether a member let SCORING pass without revealing or refraining."""

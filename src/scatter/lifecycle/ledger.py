@@ -6,52 +6,39 @@ contracts check in the same order. `block` is the block that holds the call; blo
 The docstrings are normative for the order only; what each call means is in `docs/protocol.md`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from string import ascii_lowercase, digits
-from typing import TypedDict
 
 from scatter.lifecycle import reasons
-from scatter.lifecycle.commitments import commit_to_dataset, commit_to_scores, draw
+from scatter.lifecycle.commitments import commit_to_dataset, commit_to_scores
+from scatter.lifecycle.deployment import Block, Deployment, seed_block_of, stamp
 from scatter.lifecycle.events import (
     Accused,
-    CommitteeDrawn,
-    Condemned,
     DatasetPublished,
-    Event,
     JobCancelled,
     JobCreated,
-    JobSettled,
     ModelSubmitted,
     Refrained,
     ScoresCommitted,
     ScoresRevealed,
     SeedRenewed,
     TrainerJoined,
-    TrainingClosed,
     TrainingStarted,
     Voted,
 )
-from scatter.lifecycle.funds import Funds
 from scatter.lifecycle.job import Job, Member, is_settleable, phase
 from scatter.lifecycle.payments import (
-    LotteryWon,
-    Penalised,
     RewardEscrowed,
     RewardReturned,
     RoleRegistered,
     RoleWithdrawn,
-    StakeForfeited,
     StakeLocked,
     TaxPaid,
-    UnstakeRequested,
 )
-from scatter.lifecycle.settlement import Bond, Settlement, settle
-from scatter.lifecycle.verdict import is_condemned_by_score, judge
-from scatter.lifecycle.vocabulary import Phase, Role, Verdict
-from scatter.mechanism.equations import committee_size, divide_reward, lottery_win, penalty
+from scatter.lifecycle.vocabulary import Phase, Role
+from scatter.mechanism.equations import committee_size, divide_reward
 from scatter.mechanism.errors import Refused
-from scatter.mechanism.parameters import MOST_TRAINERS, Parameters
+from scatter.mechanism.parameters import MOST_TRAINERS
 from scatter.mechanism.units import (
     MOST_STAKE,
     WHOLE,
@@ -65,9 +52,6 @@ from scatter.mechanism.units import (
     Tokens,
 )
 
-HASHES_KEPT = 256
-"""How many blocks back a contract can read a hash."""
-
 MOST_TOPIC = 64
 """Bytes of a topic."""
 
@@ -76,96 +60,8 @@ SLUG = frozenset(ascii_lowercase + digits + "-")
 NO_DIGEST = Digest(bytes(32))
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """When a call happens."""
-
-    number: BlockNumber
-    time: Timestamp
-
-
-class Stamp(TypedDict):
-    """What every event says: of which job, and when."""
-
-    job: JobId
-    time: Timestamp
-    block: BlockNumber
-
-
-class Ledger:
-    """One deployment. `hash_of` tells the hash of an earlier block."""
-
-    def __init__(
-        self,
-        parameters: Parameters,
-        treasury: Address,
-        hash_of: Callable[[BlockNumber], bytes],
-    ) -> None:
-        self.parameters = parameters
-        self.funds = Funds(parameters.supply, treasury)
-        self.jobs: dict[JobId, Job] = {}
-        self.histories: dict[JobId, list[Event]] = {}
-        self._hash_of = hash_of
-        self._validators: dict[JobId, tuple[Address, ...]] = {}
-        self._running: dict[Address, int] = {}
-
-    # Reading
-
-    def job(self, number: JobId) -> Job:
-        """For reading only. Refuses: NO_SUCH_JOB."""
-        job = self.jobs.get(number)
-        if job is None:
-            raise Refused(reasons.NO_SUCH_JOB)
-        return job
-
-    def history(self, number: JobId) -> tuple[Event, ...]:
-        return tuple(self.histories.get(number, ()))
-
-    def phase(self, number: JobId, now: Timestamp) -> Phase:
-        return phase(self.jobs[number], now) if number in self.jobs else Phase.NONE
-
-    def is_running(self, account: Address) -> bool:
-        """Whether it is requester or trainer of a job that is not over."""
-        return self._running.get(account, 0) > 0
-
-    def is_elector(self, number: JobId, account: Address) -> bool:
-        """Whether it may accuse and vote in this job.
-
-        It was an active challenger at the end of the block before training closed, holds that
-        same stake still, leaving or not, with something left of it, and is not condemned here.
-        """
-        job = self.job(number)
-        bond = self.funds.bonds.of(account)
-        return (
-            job.closing_block is not None
-            and bond is not None
-            and bond.role is Role.CHALLENGER
-            and bond.stake > 0
-            and bond.was_active_before(job.closing_block)
-            and account not in job.condemned
-        )
-
-    def may_ask_for_key(
-        self, number: JobId, trainer: Address, asker: Address, now: Timestamp
-    ) -> bool:
-        """Who is entitled to the key of a submitted model (`docs/protocol.md`, section 7).
-
-        Committee members from the draw on, electors during CHALLENGE, and the requester once the
-        model was paid as accepted.
-        """
-        job = self.job(number)
-        if trainer not in job.trainers or job.trainers[trainer].model is None:
-            return False
-        if asker in job.committee:
-            return True
-        if asker == job.requester:
-            paid = job.verdict is Verdict.NORMAL
-            return paid and any(t.account == trainer for t in judge(job).accepted)
-        return phase(job, now) is Phase.CHALLENGE and self.is_elector(number, asker)
-
-    def foresee(self, number: JobId) -> Settlement:
-        """How the job would be settled if nothing more happened."""
-        return settle(self.job(number), self._validator_bond)
+class Ledger(Deployment):
+    """The calls, by who makes them."""
 
     # The token
 
@@ -216,7 +112,7 @@ class Ledger:
 
         number = JobId(len(self.jobs) + 1)
         created = JobCreated(
-            **_stamp(number, block),
+            **stamp(number, block),
             requester=caller,
             training_job=training_job,
             evaluation_job=evaluation_job,
@@ -254,7 +150,7 @@ class Ledger:
         _require(bool(job.trainers), reasons.NOBODY_JOINED)
         may_start = caller == job.requester or block.time >= job.join_deadline
         _require(may_start, reasons.ONLY_THE_REQUESTER)
-        self._tell(job, TrainingStarted(**_stamp(number, block), actor=caller))
+        self._tell(job, TrainingStarted(**stamp(number, block), actor=caller))
 
     def cancel(self, caller: Address, number: JobId, block: Block) -> None:
         """Ends a job that nobody joined; the escrow goes back, the tax stays. By anybody.
@@ -275,7 +171,7 @@ class Ledger:
                     validators_part=parts.validators,
                 )
             )
-        self._tell(job, JobCancelled(**_stamp(number, block), actor=caller))
+        self._tell(job, JobCancelled(**stamp(number, block), actor=caller))
         self._end(job)
 
     def publish_dataset(
@@ -294,9 +190,7 @@ class Ledger:
         _require(dataset != NO_DIGEST, reasons.EMPTY_DIGEST)
         committed = commit_to_dataset(dataset, salt) == job.created.dataset_commitment
         _require(committed, reasons.DATASET_NOT_AS_COMMITTED)
-        self._tell(
-            job, DatasetPublished(**_stamp(number, block), requester=caller, dataset=dataset)
-        )
+        self._tell(job, DatasetPublished(**stamp(number, block), requester=caller, dataset=dataset))
         enough = committee_size(job.eligible_validators, self.parameters) > 0
         if not job.drawn and enough and self._has_seed(job, block):
             self._draw(job, caller, block)
@@ -320,7 +214,7 @@ class Ledger:
         _require(self.funds.bonds.of(caller) is None, reasons.HAS_A_ROLE)
         self.funds.pay(StakeLocked(job=number, trainer=caller, stake=stake))
         self._running[caller] = self._running.get(caller, 0) + 1
-        self._tell(job, TrainerJoined(**_stamp(number, block), trainer=caller, stake=stake))
+        self._tell(job, TrainerJoined(**stamp(number, block), trainer=caller, stake=stake))
 
     def submit_model(
         self, caller: Address, number: JobId, model: Digest, key_commitment: Digest, block: Block
@@ -339,7 +233,7 @@ class Ledger:
         self._tell(
             job,
             ModelSubmitted(
-                **_stamp(number, block), trainer=caller, model=model, key_commitment=key_commitment
+                **stamp(number, block), trainer=caller, model=model, key_commitment=key_commitment
             ),
         )
         if len(job.models) == len(job.trainers):
@@ -356,13 +250,13 @@ class Ledger:
         job = self._undecided(caller, number, block)
         _require(commitment != NO_DIGEST, reasons.EMPTY_COMMITMENT)
         self._tell(
-            job, ScoresCommitted(**_stamp(number, block), member=caller, commitment=commitment)
+            job, ScoresCommitted(**stamp(number, block), member=caller, commitment=commitment)
         )
 
     def refrain(self, caller: Address, number: JobId, block: Block) -> None:
         """Refuses: NO_SUCH_JOB, NOT_IN_THE_COMMIT_WINDOW, NOT_A_MEMBER, ALREADY_ACTED."""
         job = self._undecided(caller, number, block)
-        self._tell(job, Refrained(**_stamp(number, block), member=caller))
+        self._tell(job, Refrained(**stamp(number, block), member=caller))
 
     def reveal_scores(  # noqa: PLR0917 -- the contract's own arguments
         self,
@@ -387,9 +281,7 @@ class Ledger:
         _require(all(score <= WHOLE for score in scores), reasons.SCORE_TOO_HIGH)
         committed = commit_to_scores(number, member, scores, salt) == entry.commitment
         _require(committed, reasons.SCORES_NOT_AS_COMMITTED)
-        self._tell(
-            job, ScoresRevealed(**_stamp(number, block), member=member, scores=tuple(scores))
-        )
+        self._tell(job, ScoresRevealed(**stamp(number, block), member=member, scores=tuple(scores)))
 
     # Challengers
 
@@ -411,7 +303,7 @@ class Ledger:
         _require(target not in job.accusations, reasons.ALREADY_ACCUSED)
         _require(not job.is_silent(target, block.time), reasons.ALREADY_CONDEMNED)
         _require(job.is_accusable(target), reasons.NOT_ACCUSABLE)
-        self._tell(job, Accused(**_stamp(number, block), accuser=caller, target=target))
+        self._tell(job, Accused(**stamp(number, block), accuser=caller, target=target))
 
     def vote(
         self, caller: Address, number: JobId, target: Address, guilty: bool, block: Block
@@ -431,7 +323,7 @@ class Ledger:
         _require(caller != target, reasons.TARGET_CANNOT_VOTE)
         cast = caller in accusation.yes or caller in accusation.no
         _require(not cast, reasons.ALREADY_VOTED)
-        self._tell(job, Voted(**_stamp(number, block), voter=caller, target=target, guilty=guilty))
+        self._tell(job, Voted(**stamp(number, block), voter=caller, target=target, guilty=guilty))
         if len(accusation.yes) >= job.votes_needed:
             self._condemn(job, target, accusation.accuser, block)
 
@@ -462,14 +354,14 @@ class Ledger:
         _require(_is_before(block.time, job.dataset_deadline), reasons.TOO_LATE)
         enough = committee_size(job.eligible_validators, self.parameters) > 0
         _require(enough, reasons.TOO_FEW_VALIDATORS)
-        _require(_seed_block(job) < block.number, reasons.TOO_EARLY)
+        _require(seed_block_of(job) < block.number, reasons.TOO_EARLY)
         if self._has_seed(job, block):
             self._draw(job, caller, block)
             return
         self._tell(
             job,
             SeedRenewed(
-                **_stamp(number, block),
+                **stamp(number, block),
                 actor=caller,
                 seed_block=BlockNumber(block.number + self.parameters.seed_delay),
             ),
@@ -526,12 +418,6 @@ class Ledger:
         self.funds.bonds.remove(caller)
         self.funds.pay(RoleWithdrawn(account=caller, role=bond.role, stake=bond.stake))
 
-    # What the calls have in common
-
-    def _tell(self, job: Job, event: Event) -> None:
-        self.histories[job.number].append(event)
-        job.record(event)
-
     def _undecided(self, caller: Address, number: JobId, block: Block) -> Job:
         job = self.job(number)
         _require(phase(job, block.time) is Phase.COMMIT, reasons.NOT_IN_THE_COMMIT_WINDOW)
@@ -539,116 +425,6 @@ class Ledger:
         undecided = member.commitment is None and not member.refrained
         _require(undecided, reasons.ALREADY_ACTED)
         return job
-
-    def _close(self, job: Job, actor: Address, block: Block) -> None:
-        bonds = self.funds.bonds
-        validators = bonds.eligible(Role.VALIDATOR, block.number)
-        self._validators[job.number] = validators
-        self._tell(
-            job,
-            TrainingClosed(
-                **_stamp(job.number, block),
-                actor=actor,
-                seed_block=BlockNumber(block.number + self.parameters.seed_delay),
-                electorate=len(bonds.eligible(Role.CHALLENGER, block.number)),
-                eligible_validators=len(validators),
-            ),
-        )
-
-    def _has_seed(self, job: Job, block: Block) -> bool:
-        return 0 < block.number - _seed_block(job) <= HASHES_KEPT
-
-    def _draw(self, job: Job, actor: Address, block: Block) -> None:
-        eligible = self._validators.pop(job.number)
-        size = committee_size(len(eligible), self.parameters)
-        members = draw(eligible, size, self._hash_of(_seed_block(job)), job.number)
-        bonds = self.funds.bonds
-        self._tell(
-            job,
-            CommitteeDrawn(
-                **_stamp(job.number, block),
-                actor=actor,
-                members=members,
-                stakes=tuple(bonds.stake(member, Role.VALIDATOR) for member in members),
-            ),
-        )
-
-    def _condemn(self, job: Job, target: Address, accuser: Address, block: Block) -> None:
-        """Fines the target, then pays the accuser its share, unless it did nothing for it."""
-        known_from_scores = is_condemned_by_score(job, target)
-        if target in job.trainers:
-            fine = job.trainers[target].stake
-            self.funds.pay(StakeForfeited(job=job.number, trainer=target, amount=fine))
-        else:
-            role = Role.VALIDATOR if target in job.committee else Role.CHALLENGER
-            fine = self._penalise(job.number, target, role, block)
-        self._tell(job, Condemned(**_stamp(job.number, block), target=target, accuser=accuser))
-        if known_from_scores or accuser in job.condemned:
-            return
-        pool = self.funds.lottery
-        win = lottery_win(pool, fine, self.parameters)
-        if win:
-            self.funds.pay(LotteryWon(job=job.number, accuser=accuser, amount=win, pool=pool))
-
-    def _penalise(self, number: JobId, account: Address, role: Role, block: Block) -> Tokens:
-        bonds = self.funds.bonds
-        stake, offences = bonds.stake(account, role), bonds.offences(account, role)
-        amount = penalty(offences, stake, self.parameters)
-        fined = Penalised(
-            job=number,
-            account=account,
-            role=role,
-            amount=amount,
-            offences=offences,
-            stake_left=Tokens(stake - amount),
-        )
-        self._fine(fined, block)
-        return amount
-
-    def _fine(self, fined: Penalised, block: Block) -> None:
-        """Books a fine; one that leaves nothing ends the role."""
-        self.funds.pay(fined)
-        bond = self.funds.bonds.of(fined.account)
-        held = bond is not None and bond.role is fined.role and bond.left_in is None
-        if held and fined.stake_left == 0:
-            self._leave(fined.account, block)
-
-    def _leave(self, account: Address, block: Block) -> None:
-        role = self.funds.bonds.held[account].role
-        p = self.parameters
-        wait = p.validator_unbonding if role is Role.VALIDATOR else p.challenger_unbonding
-        until = Timestamp(block.time + wait)
-        self.funds.bonds.leave(account, until, block.number)
-        self.funds.pay(UnstakeRequested(account=account, role=role, until=until))
-
-    def _validator_bond(self, account: Address) -> Bond:
-        bonds = self.funds.bonds
-        return Bond(bonds.stake(account, Role.VALIDATOR), bonds.offences(account, Role.VALIDATOR))
-
-    def _settle(self, job: Job, actor: Address, block: Block) -> None:
-        settlement = settle(job, self._validator_bond)
-        for payment in settlement.payments:
-            if isinstance(payment, Penalised):
-                self._fine(payment, block)
-            else:
-                self.funds.pay(payment)
-        self._tell(
-            job, JobSettled(**_stamp(job.number, block), actor=actor, verdict=settlement.verdict)
-        )
-        self._end(job)
-
-    def _end(self, job: Job) -> None:
-        self._validators.pop(job.number, None)
-        for account in (job.requester, *job.trainers):
-            left = self._running[account] - 1
-            if left:
-                self._running[account] = left
-            else:
-                del self._running[account]
-
-
-def _stamp(number: JobId, block: Block) -> Stamp:
-    return {"job": number, "time": block.time, "block": block.number}
 
 
 def _require(condition: bool, reason: str) -> None:
@@ -665,9 +441,3 @@ def _member(job: Job, account: Address) -> Member:
     if member is None:
         raise Refused(reasons.NOT_A_MEMBER)
     return member
-
-
-def _seed_block(job: Job) -> BlockNumber:
-    if job.seed_block is None:
-        raise Refused(reasons.NOT_AWAITING_THE_DATASET)
-    return job.seed_block

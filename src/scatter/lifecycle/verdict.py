@@ -1,4 +1,4 @@
-"""How a job ends, and what its scores say, by the table of `docs/protocol.md`, section 5.
+"""How a job ends, and what its scores say, by the table of `docs/protocol.md`, section 6.
 
 Pure functions of a job's history: the same whether it is asked before settlement (how would it
 end) or at it.
