@@ -250,6 +250,11 @@ class TestContent:
         with pytest.raises(BadInput, match="16 folders deep"):
             await publisher.content.add(tmp_path / "d")
 
+    async def test_too_long_a_path_is_not_published(self, publisher: Node, tmp_path: Path) -> None:
+        (tmp_path / "d" / "/".join(["x" * 250] * 5)).mkdir(parents=True)
+        with pytest.raises(BadInput, match="1024 bytes"):
+            await publisher.content.add(tmp_path / "d")
+
     async def test_two_may_fetch_the_same_at_once(
         self, publisher: Node, reader: Node, folder: Path, into: Path
     ) -> None:

@@ -164,6 +164,11 @@ class TestNodes:
     def test_sizes_that_contradict_each_other_are_refused(self, chunk: Chunk, match: str) -> None:
         refuse(encode(File((chunk,))), match)
 
+    def test_a_part_of_a_file_has_no_name(self) -> None:
+        link = b"\x0a\x24" + bytes(LEAF) + b"\x12\x01n\x18\x04"
+        data = b"\x08\x02\x18\x04\x20\x04"
+        refuse(b"\x12" + bytes((len(link),)) + link + b"\x0a\x06" + data, "canonical")
+
     def test_a_file_whose_parts_do_not_add_up_is_refused(self) -> None:
         block = encode(File((Chunk(LEAF, 4, 4),)))
         refuse(block.replace(b"\x18\x04\x20\x04", b"\x18\x05\x20\x04"), "add up")
@@ -272,6 +277,29 @@ class TestWalk:
         assert blocks.read(named.cid)
         with pytest.raises(NodeRefused, match="24 blocks deep"):
             blocks.read(name_directory({"x": named}, blocks.keep).cid)
+
+    def test_too_long_a_path_is_refused(self, blocks: Blocks) -> None:
+        named = name_directory({}, blocks.keep)
+        for _ in range(5):
+            named = name_directory({"x" * 250: named}, blocks.keep)
+        with pytest.raises(NodeRefused, match="longer than 1024"):
+            blocks.read(named.cid)
+
+    def test_a_chunk_above_two_megabytes_is_refused_before_it_comes(self, blocks: Blocks) -> None:
+        size = (2 << 20) + 1
+        root = blocks.put(Directory((Entry("x", LEAF, size),)))
+        with pytest.raises(NodeRefused, match="2 MiB"):
+            Walk(root.digest, MANY).take(root, blocks[root])
+
+    def test_a_link_that_disagrees_with_a_block_that_came_is_refused(self, blocks: Blocks) -> None:
+        leaf = blocks.put(b"leaf")
+        inner = name_directory({"y": Named(leaf, 5, 5)}, blocks.keep)
+        root = blocks.put(Directory((Entry("a", leaf, 4), Entry("b", inner.cid, inner.total))))
+        walk = Walk(root.digest, MANY)
+        walk.take(root, blocks[root])
+        walk.take(leaf, b"leaf")
+        with pytest.raises(NodeRefused, match="different things"):
+            walk.take(inner.cid, blocks[inner.cid])
 
     def test_files_that_hold_too_much_are_refused(self, blocks: Blocks) -> None:
         root = name_directory({"x": name_file(io.BytesIO(b"12345"), blocks.keep)}, blocks.keep)

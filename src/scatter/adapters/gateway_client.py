@@ -7,7 +7,7 @@ Source: the Trustless Gateway specification of IPFS.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -116,19 +116,19 @@ class _Source:
         accept = f"{CAR}; version=1; order=dfs; dups=n"
         async with self._answer(self.walk.root, "car", accept, CAR) as response:
             reader = CarReader(self.walk.root)
-            received, batch = 0, bytearray()
-            async for piece in self._pieces(response):
-                received += len(piece)
-                # Twice the folder, for an archive may repeat blocks and names each of them.
-                if received > 2 * self.walk.total + 2 * MOST_BLOCK_BYTES:
-                    raise GatewayRefused("It sends more than the folder can hold.")
-                batch += piece
-                if len(batch) >= _BATCH_BYTES:
-                    await anyio.to_thread.run_sync(self._take_archive, reader, bytes(batch))
-                    batch.clear()
-                    if not self.walk.wanted:
-                        return
-            await anyio.to_thread.run_sync(self._take_archive, reader, bytes(batch))
+            taking: asyncio.Task[None] | None = None
+            try:
+                # The next batch arrives while the last one is verified and written.
+                async with aclosing(self._batches(response)) as batches:
+                    async for batch in batches:
+                        if taking is not None:
+                            await taking
+                        if not self.walk.wanted:
+                            return
+                        taking = asyncio.create_task(self._take_archive(reader, batch))
+            finally:
+                if taking is not None:
+                    await taking
             reader.close()
         if self.walk.wanted:
             raise GatewayRefused("Its archive lacks blocks of the folder.")
@@ -146,15 +146,34 @@ class _Source:
     async def _block(self, cid: Cid) -> bytes:
         async with self._answer(cid, "raw", RAW, RAW) as response:
             block = bytearray()
-            async for piece in self._pieces(response):
-                block += piece
-                if len(block) > MOST_BLOCK_BYTES:
-                    raise GatewayRefused(f"It sends more than 2 MiB as block {cid}.")
+            async with aclosing(self._pieces(response)) as pieces:
+                async for piece in pieces:
+                    block += piece
+                    if len(block) > MOST_BLOCK_BYTES:
+                        raise GatewayRefused(f"It sends more than 2 MiB as block {cid}.")
             return bytes(block)
 
-    def _take_archive(self, reader: CarReader, data: bytes) -> None:
-        for cid, block in reader.feed(data):
-            self._take(cid, block)
+    async def _batches(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        """The body of an archive in pieces of a megabyte, as long as it can be one."""
+        received, batch = 0, bytearray()
+        async with aclosing(self._pieces(response)) as pieces:
+            async for piece in pieces:
+                received += len(piece)
+                # Twice the folder, for an archive may repeat blocks and names each of them.
+                if received > 2 * self.walk.total + 2 * MOST_BLOCK_BYTES:
+                    raise GatewayRefused("It sends more than the folder can hold.")
+                batch += piece
+                if len(batch) >= _BATCH_BYTES:
+                    yield bytes(batch)
+                    batch.clear()
+        yield bytes(batch)
+
+    async def _take_archive(self, reader: CarReader, data: bytes) -> None:
+        def take() -> None:
+            for cid, block in reader.feed(data):
+                self._take(cid, block)
+
+        await anyio.to_thread.run_sync(take)
 
     def _take(self, cid: Cid, block: bytes) -> None:
         if self.walk.take(cid, block):
@@ -178,7 +197,7 @@ class _Source:
         finally:
             await response.aclose()
 
-    async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+    async def _pieces(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
         """The body as it comes. Raises TimeoutError when it drips."""
         clock = asyncio.get_running_loop()
         window, brought = clock.time() + self.patience.window_seconds, 0

@@ -15,7 +15,7 @@ from scatter.ports.content import ContentNotFound, ContentRefused
 from scatter.unixfs.building import Named, name_directory, name_file
 from scatter.unixfs.cid import folder_text
 from scatter.unixfs.nodes import MOST_ENTRIES
-from scatter.unixfs.walking import MOST_LEVELS
+from scatter.unixfs.walking import MOST_LEVELS, MOST_PATH_BYTES
 
 Files = dict[Path, bytes | None]
 """Contents by path within a folder, parents first; None stands for a folder."""
@@ -89,6 +89,8 @@ def _read(root: Path, folder: Path, files: Files, level: int) -> Named:
     for path in sorted(folder.iterdir()):
         if len(files) == MOST_ENTRIES:
             raise BadInput(f"More than {MOST_ENTRIES} files and folders; publish an archive.")
+        if len(bytes(path.relative_to(root))) > MOST_PATH_BYTES:
+            raise BadInput(f"{path} is too long a path; at most {MOST_PATH_BYTES} bytes.")
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise BadInput(f"{path} is a link or a device; publish regular files only.")
         if path.is_dir():

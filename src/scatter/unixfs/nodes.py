@@ -238,9 +238,7 @@ def _file(links: list[tuple[Cid, bytes, int]], content: int, sizes: list[int]) -
         raise BadInput(f"a file node of {len(links)} parts; 1 to {MOST_CHUNKS} are read.")
     if len(sizes) != len(links) or sum(sizes) != content or content > _MOST_SIZE:
         raise BadInput("the sizes of the parts do not add up to the file.")
-    for (cid, name, total), size in zip(links, sizes, strict=True):
-        if name:
-            raise BadInput("a part of a file has a name.")
+    for (cid, _, total), size in zip(links, sizes, strict=True):
         if not 0 < size <= total or (cid.codec is Codec.RAW and size != total):
             raise BadInput("a part's sizes contradict each other.")
     return File(
