@@ -19,15 +19,18 @@ def test_the_paper_profile_is_table_1() -> None:
 
 
 def test_the_hardened_profile_differs_where_the_paper_can_be_farmed() -> None:
-    assert replace(
-        PAPER,
-        committee_proportion=2_000,
-        least_committee=3,
-        least_electorate=3,
-        lottery_share=LotteryShare.HALF_OF_THE_FINE,
-        floor_allowed=True,
-        least_reward=100 * UNIT,
-    ) == HARDENED
+    assert (
+        replace(
+            PAPER,
+            committee_proportion=2_000,
+            least_committee=3,
+            least_electorate=3,
+            lottery_share=LotteryShare.HALF_OF_THE_FINE,
+            floor_allowed=True,
+            least_reward=100 * UNIT,
+        )
+        == HARDENED
+    )
 
 
 def test_profiles_have_names() -> None:

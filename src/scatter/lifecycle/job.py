@@ -194,7 +194,7 @@ class Job:
             _RECORDERS[type(event)](self, event)
         except KeyError as missing:
             raise BadInput(
-                f"{type(event).__name__} of job {self.number} names {missing}, who has no part in it."
+                f"{type(event).__name__} of job {self.number} names {missing}, who has no part."
             ) from missing
 
     def is_silent(self, account: Address, now: Timestamp) -> bool:
