@@ -38,10 +38,10 @@ class Blocks:
         block = await self._rpc.ask("eth_getBlockByNumber", "latest", False)
         return self._parse(block)
 
-    async def is_canonical(self, number: BlockNumber, block_hash: bytes) -> bool:
-        """Whether this block is part of the chain still."""
+    async def at(self, number: BlockNumber) -> Head | None:
+        """The block at this height, as the chain is now; None beyond the head."""
         block = await self._rpc.ask("eth_getBlockByNumber", hex(number), False)
-        return block is not None and self._parse(block).hash == block_hash
+        return None if block is None else self._parse(block)
 
     async def times(self, logs: Iterable[Log]) -> dict[bytes, Timestamp]:
         """The times of the logs' blocks, by hash. Raises ChainMoved if one is no longer there."""
@@ -51,9 +51,10 @@ class Blocks:
         blocks = await self._rpc.ask_each("eth_getBlockByNumber", asked)
         found = {one: self._times[one] for one in wanted if one in self._times}
         for block_hash, block in zip(unknown, blocks, strict=True):
-            if block is None or self._parse(block).hash != block_hash:
+            head = None if block is None else self._parse(block)
+            if head is None or head.hash != block_hash:
                 raise ChainMoved("the chain replaced blocks while they were read; ask again")
-            found[block_hash] = self._times[block_hash]
+            found[block_hash] = head.time
         return found
 
     async def logs(

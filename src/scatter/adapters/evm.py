@@ -66,6 +66,11 @@ class EvmChain:
         return self._sender.address
 
     @property
+    def first_block(self) -> BlockNumber:
+        """No event is in an older block; where a follower starts."""
+        return self._deployment.block
+
+    @property
     def parameters(self) -> Parameters:
         return self._deployment.parameters
 
@@ -73,6 +78,9 @@ class EvmChain:
 
     async def head(self) -> Head:
         return await self._blocks.head()
+
+    async def block(self, number: BlockNumber) -> Head | None:
+        return await self._blocks.at(number)
 
     async def history(self, job: JobId) -> tuple[Event, ...]:
         history = self._histories.setdefault(job, _History())
@@ -115,7 +123,7 @@ class EvmChain:
         (answer,) = await self._view(self._protocol, "isElector", job, account)
         return bool(answer)
 
-    # Acting: the requester
+    # Acts of the requester
 
     async def create(self, order: JobOrder) -> JobId:
         receipt = await self._act(
@@ -147,7 +155,7 @@ class EvmChain:
     async def publish_dataset(self, job: JobId, dataset: Digest, salt: bytes) -> None:
         await self._act("publishDataset", job, dataset, salt)
 
-    # Acting: trainers
+    # Acts of trainers
 
     async def join(self, job: JobId, stake: Tokens) -> None:
         await self._act("joinJob", job, stake)
@@ -155,7 +163,7 @@ class EvmChain:
     async def submit_model(self, job: JobId, model: Digest, key_commitment: Digest) -> None:
         await self._act("submitModel", job, model, key_commitment)
 
-    # Acting: validators
+    # Acts of validators
 
     async def commit_scores(self, job: JobId, commitment: Digest) -> None:
         await self._act("commitScores", job, commitment)
@@ -168,7 +176,7 @@ class EvmChain:
     ) -> None:
         await self._act("revealScores", job, member, list(scores), salt)
 
-    # Acting: challengers
+    # Acts of challengers
 
     async def accuse(self, job: JobId, target: Address) -> None:
         await self._act("accuse", job, target)
@@ -176,7 +184,7 @@ class EvmChain:
     async def vote(self, job: JobId, target: Address, guilty: bool) -> None:
         await self._act("vote", job, target, guilty)
 
-    # Acting: anybody
+    # Acts that anybody may do
 
     async def close_training(self, job: JobId) -> None:
         await self._act("closeTraining", job)
@@ -187,7 +195,7 @@ class EvmChain:
     async def settle(self, job: JobId) -> None:
         await self._act("settle", job)
 
-    # Acting: role stakes
+    # Acts on role stakes
 
     async def register(self, role: Role, amount: Tokens) -> None:
         await self._act("register", role, amount)
@@ -225,7 +233,7 @@ class EvmChain:
         head = await self.head()
         known = history.head
         if known is None or known.hash != head.hash:
-            if known is not None and not await self._blocks.is_canonical(known.number, known.hash):
+            if known is not None and await self._blocks.at(known.number) != known:
                 raise ChainMoved
             since = self._deployment.block if known is None else BlockNumber(known.number + 1)
             topics = (None, _topic(job))

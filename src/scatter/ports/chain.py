@@ -35,7 +35,7 @@ class WrongChain(ScatterError):
 
 @dataclass(frozen=True)
 class Head:
-    """The newest block."""
+    """A block, most often the newest."""
 
     number: BlockNumber
     hash: bytes
@@ -86,6 +86,10 @@ class Chain(Protocol):
     # Reading
 
     async def head(self) -> Head: ...
+
+    async def block(self, number: BlockNumber) -> Head | None:
+        """The block at this height, as the chain is now; None beyond the head."""
+        ...
 
     async def history(self, job: JobId) -> tuple[Event, ...]:
         """All events of a job so far, in chain order; empty when there is no such job."""
