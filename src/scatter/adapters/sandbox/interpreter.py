@@ -22,8 +22,10 @@ PACKAGES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 _SYSTEM_LIBRARIES: Final = ("/usr/lib", "/usr/lib64", "/lib", "/lib64")
 
-OPTIONS: Final = ("-B", "-s", "-S", "-P")
-"""Writes no bytecode; imports neither site packages nor from the working folder."""
+OPTIONS: Final = ("-B", "-s", "-S", "-P", "-u")
+"""Writes no bytecode; imports neither site packages nor from the working folder; and what a job
+printed before it was killed is in its log.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def find_interpreter(runtime: str = "numpy") -> Interpreter:
     own = [
         Path(sys.base_prefix, "lib"),
         Path(sysconfig.get_path("stdlib")),
-        Path(sysconfig.get_path("platstdlib")),
+        Path(sys.base_exec_prefix, "lib"),
     ]
     links = tuple((str(path), str(path.readlink())) for path in library if path.is_symlink())
     real = {path.resolve() for path in [*library, *own] if path.is_dir() and not path.is_symlink()}
