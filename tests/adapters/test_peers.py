@@ -94,7 +94,7 @@ def keeper_of(holder: LocalAccount, trainer: Address | None = None) -> KeyKeeper
 async def until(condition: Callable[[], object]) -> None:
     """Waits for what the network brings about; fails after 10 s."""
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the port has no event for it
             await asyncio.sleep(0.01)
 
 

@@ -72,7 +72,6 @@ class SqlStore:
         `directory` is made when it is missing, and holds the lock in both cases. Raises BadInput
         (address), StoreInUse, StoreUnavailable, StoreDamaged.
         """
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _locked(directory):
             engine, name = _make_engine(directory, url)
             store = cls(engine, account, key, name)
@@ -174,6 +173,7 @@ class SqlStore:
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     """Holds the directory; the system lets go of it when the process ends, however it ends."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (directory / LOCK_FILE).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

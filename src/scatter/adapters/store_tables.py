@@ -74,7 +74,10 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 )
 """Schema n is reached by the first n entries; `{bytes}` is the dialect's type of byte strings."""
 
-_FACTS: Final = "CREATE TABLE facts (name VARCHAR(32) NOT NULL, value VARCHAR(128) NOT NULL, PRIMARY KEY (name))"
+_FACTS: Final = (
+    "CREATE TABLE facts (name VARCHAR(32) NOT NULL, value VARCHAR(128) NOT NULL, "
+    "PRIMARY KEY (name))"
+)
 _SCHEMA: Final = "schema"
 
 

@@ -1,4 +1,4 @@
-"""Peers in memory: everybody on a network knows everybody at once, and replies are really signed."""
+"""Peers in memory: everybody on a network knows everybody at once; replies are really signed."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256

@@ -45,7 +45,7 @@ REQUEST_SECONDS: Final = 40.0
 """For a key request with all its attempts."""
 KEEPER_SECONDS: Final = 12.0
 ATTEMPTS: Final = 3
-"""As the record says; anew, if the connection was a dead one; and after a look for newer records."""
+"""At the known place; anew, if the connection was dead; and after a look for newer records."""
 FIRST_PAUSE: Final = 0.1
 STRANGERS_PER_ROUND: Final = 2
 """Peers out of the book that are asked beside the bootstrap peers."""
