@@ -11,9 +11,17 @@ import pytest
 from safetensors.numpy import save_file
 
 from scatter.adapters.sandbox import Bubblewrap, PlainProcess, open_sandbox
+from scatter.learning.job_file import JobLimits
 from scatter.learning.scores import Failed, read_scores
 from scatter.mechanism.errors import BadInput
-from scatter.ports.sandbox import Isolation, Limits, Outcome, SandboxUnavailable, Task
+from scatter.ports.sandbox import (
+    Isolation,
+    Limits,
+    Outcome,
+    SandboxUnavailable,
+    Task,
+    bound_limits,
+)
 
 JOB = """
 name = "Job"
@@ -285,6 +293,15 @@ def test_refuses_a_task_that_cannot_be_run(sandbox, tmp_path, change):
 
     with pytest.raises(BadInput):
         asyncio.run(sandbox.run(Task(**fields)))
+
+
+def test_the_operator_caps_what_a_job_asks_for():
+    asked = JobLimits(wall_seconds=50, memory_mb=1 << 20, output_mb=1)
+
+    limits = bound_limits(asked, Limits(wall_seconds=100, memory_bytes=2 << 30, processes=7))
+
+    assert (limits.wall_seconds, limits.memory_bytes) == (50, 2 << 30)
+    assert (limits.output_bytes, limits.processes) == (1 << 20, 7)
 
 
 class TestChoice:

@@ -6,11 +6,12 @@ The probes run inside, in one run each, and print what they could do.
 import asyncio
 import os
 import shutil
-import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import scatter
 from scatter.adapters.sandbox import Bubblewrap
 from scatter.ports.sandbox import Limits, Task
 
@@ -59,7 +60,8 @@ def probe(tmp_path: Path, monkeypatch):
 
 
 def test_shows_nothing_of_the_host(probe, tmp_path):
-    hidden = [str(tmp_path), __file__, f"{sys.prefix}/lib/python3.11/site-packages", str(Path.cwd())]
+    hidden = [str(tmp_path), __file__, str(Path.cwd())]
+    hidden += [str(Path(np.__file__).parent), str(Path(scatter.__file__).parent)]
     hidden += ["/etc/passwd", "/etc/hostname", "/proc", "/sys", "/var", "/usr/bin", "/home"]
     lines = probe(
         "print('SCATTER_SECRET' in os.environ)\n"

@@ -5,11 +5,12 @@ A task names folders on this machine; the backend shows them inside, runs the ha
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
+from scatter.learning.job_file import JobLimits
 from scatter.mechanism.errors import ScatterError
 
 
@@ -42,6 +43,17 @@ class Limits:
     output_files: int = 64
     log_bytes: int = 64 << 10
     """Of what the job prints; the rest is dropped."""
+
+
+def bound_limits(asked: JobLimits, cap: Limits) -> Limits:
+    """What a run gets: what its author asks for, and no more than the operator allows."""
+    return replace(
+        cap,
+        wall_seconds=min(asked.wall_seconds, cap.wall_seconds),
+        memory_bytes=min(asked.memory_mb << 20, cap.memory_bytes),
+        scratch_bytes=min(asked.scratch_mb << 20, cap.scratch_bytes),
+        output_bytes=min(asked.output_mb << 20, cap.output_bytes),
+    )
 
 
 @dataclass(frozen=True)
