@@ -645,3 +645,10 @@ def test_a_broken_history_is_refused(stage: Stage) -> None:
         fold((history[0], replace(history[1], job=JobId(7))), stage.parameters)
     with pytest.raises(BadInput, match="cannot continue with JobCreated"):
         fold((history[0], history[0]), stage.parameters)
+
+
+def test_every_reason_fits_into_a_word_and_says_something_else() -> None:
+    texts = [text for name, text in vars(reasons).items() if name.isupper()]
+
+    assert len(set(texts)) == len(texts)
+    assert max(len(text.encode()) for text in texts) <= 32
