@@ -433,7 +433,7 @@ class HardenedWalk(Walk):
 
 # Shrinking replays a failing walk for minutes and rarely makes it clearer.
 WALKS = settings(
-    max_examples=250,
+    max_examples=200,
     stateful_step_count=40,
     deadline=None,
     phases=[Stage.explicit, Stage.reuse, Stage.generate],
