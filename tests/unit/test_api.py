@@ -163,6 +163,7 @@ def node_with():
             chain_name="paper at http://127.0.0.1:8545",
             chain_id=31_337,
             protocol=Address("0x" + "33" * 20),
+            http="127.0.0.1:1",
             peer_addresses=("/ip4/127.0.0.1/tcp/1/p2p/x",),
             gateway="http://127.0.0.1:2",
             minimum=Isolation.GUEST_KERNEL,

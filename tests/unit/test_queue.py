@@ -119,18 +119,14 @@ def notes() -> Notes:
 
 @pytest.fixture
 def bench_of(notes):
-    def build(advance, *, over=(), time=0):
+    def build(advance, *, over=()):
         async def is_over(job):
             return job in over
-
-        async def chain_time():
-            return Timestamp(time)
 
         duty = Script(advance)
         bench = Workbench(
             [duty],
             notes,
-            chain_time=chain_time,
             is_over=is_over,
             look_seconds=0.01,
             least_pause=0.01,
@@ -176,6 +172,17 @@ def test_a_failure_is_noted_with_its_sentence_and_tried_again(bench_of, notes):
         ("failed", "no peer answers"),
         ("waiting", ""),
     ]
+
+
+def test_an_entry_wakes_when_the_time_that_it_named_is_told(bench_of):
+    async def advance(job):
+        bench.tell_time(Timestamp(100))
+        return Timestamp(100) if len(duty.calls) == 1 else None
+
+    bench, duty = bench_of(advance)
+    bench.touch(FIRST)
+
+    work(bench, lambda: len(duty.calls) == 2)
 
 
 def test_an_unexpected_exception_ends_the_queue(bench_of):

@@ -45,11 +45,6 @@ class Agenda:
         """What was taken and is neither finished nor failed, the oldest first."""
         return tuple(self._in_hand.values())
 
-    @property
-    def waits_for_time(self) -> bool:
-        """Whether the chain's clock alone can make an entry due."""
-        return bool(self._wakes)
-
     def touch(self, job: JobId, roles: Sequence[str] | None = None) -> None:
         """Makes the job's entries due, all of them or those of `roles`."""
         for role in self._roles if roles is None else roles:

@@ -8,8 +8,8 @@ import structlog
 from scatter.node.config import LogFormat
 
 
-def open_log(form: LogFormat) -> None:
-    """Sends structlog's events, and warnings of libraries, to stderr in one form."""
+def open_log(form: LogFormat) -> structlog.typing.FilteringBoundLogger:
+    """Sends structlog's events, and warnings of libraries, to stderr; returns a logger."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -36,3 +36,5 @@ def open_log(form: LogFormat) -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger

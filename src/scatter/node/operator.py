@@ -67,8 +67,12 @@ class Identity:
     chain_id: int
     protocol: Address
     """Of the contract ScatterProtocol."""
+    http: str
+    """Where the operator's interface listens, host:port."""
     peer_addresses: tuple[str, ...]
+    """Fit to be another's bootstrap peer."""
     gateway: str
+    """The base address by which others fetch from this node."""
     minimum: Isolation
 
 

@@ -15,7 +15,6 @@ import structlog
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.units import JobId, Timestamp
 from scatter.node.agenda import Agenda, Entry
-from scatter.ports.chain import ChainUnreachable
 from scatter.ports.sandbox import Isolation, Outcome, Sandbox, Task
 from scatter.ports.store import Store, Work
 from scatter.roles.duty import Duty
@@ -59,7 +58,6 @@ class Workbench:
         duties: Sequence[Duty],
         store: Store,
         *,
-        chain_time: Callable[[], Awaitable[Timestamp]],
         is_over: Callable[[JobId], Awaitable[bool]],
         clock: Callable[[], float] = time.monotonic,
         look_seconds: float = 1.0,
@@ -68,18 +66,17 @@ class Workbench:
     ) -> None:
         """`is_over` says whether a job can change no more; an entry of such a job is done.
 
-        `look_seconds` is how often the two clocks are looked at; so an entry wakes a little late
-        and never early.
+        `look_seconds` is how often this machine's clock is looked at. The chain's time is what
+        `tell_time` said last; so an entry wakes a little late and never early.
         """
         self._duties = {duty.name: duty for duty in duties}
         self._store = store
-        self._chain_time = chain_time
+        self._chain_time: Timestamp | None = None
         self._is_over = is_over
         self._clock = clock
         self._look_seconds = look_seconds
         self._most_in_hand = most_in_hand
         self._agenda = Agenda(tuple(self._duties), least_pause=least_pause)
-        self._ask_chain_at = clock()
         self._news = asyncio.Event()
         self._taken = asyncio.Event()
         self._started: dict[Entry, int] = {}
@@ -88,6 +85,11 @@ class Workbench:
     def touch(self, job: JobId) -> None:
         """Something happened to this job: every duty looks at it, soon."""
         self._agenda.touch(job)
+        self._news.set()
+
+    def tell_time(self, time: Timestamp) -> None:
+        """The chain has reached this time."""
+        self._chain_time = time
         self._news.set()
 
     async def resume(self, jobs: int, *, batch: int = 64) -> None:
@@ -113,7 +115,7 @@ class Workbench:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._news.clear()
-                self._agenda.pass_time(await self._time_on_chain(), self._clock())
+                self._agenda.pass_time(self._chain_time, self._clock())
                 self._take_up(group)
                 try:
                     async with asyncio.timeout(self._look_seconds):
@@ -139,18 +141,6 @@ class Workbench:
             self._taken.set()
             self._started[entry] = int(time.time())
             group.create_task(self._advance(entry), name=f"{entry.role} of job {entry.job}")
-
-    async def _time_on_chain(self) -> Timestamp | None:
-        """None while nothing waits for it, when it was asked for just now, or is out of reach."""
-        clock = self._clock()
-        if not self._agenda.waits_for_time or clock < self._ask_chain_at:
-            return None
-        self._ask_chain_at = clock + self._look_seconds
-        try:
-            return await self._chain_time()
-        except ChainUnreachable as error:
-            _log.warning("the chain's clock cannot be read", error=str(error))
-            return None
 
     async def _advance(self, entry: Entry) -> None:
         try:

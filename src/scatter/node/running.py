@@ -2,20 +2,25 @@
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from scatter.mechanism.errors import BadInput
 from scatter.node.amounts import HostPort, read_host_port
 from scatter.node.config import Config
+from scatter.node.operator import Identity
 
 RUNNING_FILE = "running.json"
 MOST_RUNNING_BYTES = 16 << 10
 
 
-def note_running(data: Path, http: HostPort, gateway: HostPort, peers: Sequence[str]) -> None:
-    """Writes the addresses that the node listens on, ports chosen by the system included."""
-    content = {"pid": os.getpid(), "http": str(http), "gateway": str(gateway), "peers": [*peers]}
+def note_running(data: Path, identity: Identity) -> None:
+    """Writes where the node answers, ports chosen by the system included."""
+    content = {
+        "pid": os.getpid(),
+        "http": identity.http,
+        "gateway": identity.gateway,
+        "peers": identity.peer_addresses,
+    }
     fresh = data / f"{RUNNING_FILE}.new"
     fresh.write_text(json.dumps(content, indent=2) + "\n")
     fresh.replace(data / RUNNING_FILE)

@@ -1,0 +1,5 @@
+"""`python -m scatter.cli` is `scatter`."""
+
+from scatter.cli.application import main
+
+main()
