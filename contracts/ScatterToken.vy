@@ -549,7 +549,8 @@ def _resize(role: uint256, size: uint256):
 @view
 @internal
 def _size_before(packed: uint256) -> uint256:
-    return ((packed >> 32 if packed >> 64 == block.number else 0) & (2**32 - 1))
+    low: uint256 = 32 if packed >> 64 == block.number else 0
+    return (packed >> low) & (2**32 - 1)
 
 
 # What the protocol reads

@@ -112,7 +112,7 @@ def plan_deployment(
         TRAINING_JOBS: (at[PROTOCOL],),
         EVALUATION_JOBS: (at[PROTOCOL],),
         MODELS: (at[PROTOCOL],),
-        REPUTATION: (at[PROTOCOL],),
+        REPUTATION: (at[PROTOCOL], at[TOKEN], at[VOTES]),
         VOTES: (at[PROTOCOL], at[TOKEN], at[MODELS], at[REPUTATION], settings),
         PROTOCOL: (*(at[name] for name in DEPLOYMENT_ORDER[:-1]), settings),
     }
