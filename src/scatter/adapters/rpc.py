@@ -40,9 +40,16 @@ class BadAnswer(ScatterError):
 class Rpc:
     """One endpoint. Raises ChainUnreachable, RpcRefused or BadAnswer, whatever is asked."""
 
-    def __init__(self, url: str, *, timeout_seconds: float = 20.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_seconds: float = 20.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """`transport` replaces the network, for a chain in this very process."""
         self.url = url
-        self._client = httpx.AsyncClient(timeout=timeout_seconds)
+        self._client = httpx.AsyncClient(timeout=timeout_seconds, transport=transport)
         self._next_id = 0
 
     async def __aenter__(self) -> Self:

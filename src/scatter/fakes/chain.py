@@ -11,7 +11,8 @@ from typing import TypeVar
 from eth_hash.auto import keccak
 
 from scatter.lifecycle.events import Event
-from scatter.lifecycle.ledger import Block, Ledger
+from scatter.lifecycle.deployment import Block
+from scatter.lifecycle.ledger import Ledger
 from scatter.lifecycle.payments import Payment
 from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.parameters import Parameters

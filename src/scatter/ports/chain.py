@@ -109,7 +109,7 @@ class Chain(Protocol):
         """Whether the account may accuse and vote in this job, now."""
         ...
 
-    # Acting: the requester
+    # Acts of the requester
 
     async def create(self, order: JobOrder) -> JobId: ...
 
@@ -119,13 +119,13 @@ class Chain(Protocol):
 
     async def publish_dataset(self, job: JobId, dataset: Digest, salt: bytes) -> None: ...
 
-    # Acting: trainers
+    # Acts of trainers
 
     async def join(self, job: JobId, stake: Tokens) -> None: ...
 
     async def submit_model(self, job: JobId, model: Digest, key_commitment: Digest) -> None: ...
 
-    # Acting: validators
+    # Acts of validators
 
     async def commit_scores(self, job: JobId, commitment: Digest) -> None: ...
 
@@ -135,13 +135,13 @@ class Chain(Protocol):
         self, job: JobId, member: Address, scores: Sequence[Score], salt: bytes
     ) -> None: ...
 
-    # Acting: challengers
+    # Acts of challengers
 
     async def accuse(self, job: JobId, target: Address) -> None: ...
 
     async def vote(self, job: JobId, target: Address, guilty: bool) -> None: ...
 
-    # Acting: anybody
+    # Acts that anybody may do
 
     async def close_training(self, job: JobId) -> None: ...
 
@@ -149,7 +149,7 @@ class Chain(Protocol):
 
     async def settle(self, job: JobId) -> None: ...
 
-    # Acting: role stakes
+    # Acts on role stakes
 
     async def register(self, role: Role, amount: Tokens) -> None: ...
 
