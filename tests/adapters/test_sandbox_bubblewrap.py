@@ -6,6 +6,7 @@ The probes run inside, in one run each, and print what they could do.
 import asyncio
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -77,25 +78,32 @@ def test_shows_nothing_of_the_host(probe, tmp_path):
     assert len(lines) == 3 + len(hidden)
 
 
-def test_reaches_no_network(probe):
-    lines = probe(
-        "attempt('inet', lambda: socket.socket(socket.AF_INET))\n"
-        "attempt('netlink', lambda: socket.socket(socket.AF_NETLINK))\n"
-        "attempt('dns', lambda: socket.getaddrinfo('localhost.example', 80))\n"
-        "s = socket.socket(socket.AF_UNIX)\n"
-        "attempt('abstract', lambda: s.connect('\\0dbus'))\n"
-    )
+def test_reaches_no_network_and_no_service_of_the_host(probe, tmp_path):
+    name = f"scatter-{os.getpid()}-{tmp_path.name}"
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(f"\0{name}")
+        service.listen()
+        lines = probe(
+            "attempt('inet', lambda: socket.socket(socket.AF_INET))\n"
+            "attempt('netlink', lambda: socket.socket(socket.AF_NETLINK))\n"
+            "attempt('dns', lambda: socket.getaddrinfo('localhost.example', 80))\n"
+            "local = socket.socket(socket.AF_UNIX)\n"
+            f"attempt('abstract', lambda: local.connect('\\0{name}'))\n"
+        )
 
     assert [line.split()[1] for line in lines] == ["refused"] * 4
+    assert lines[3] == "abstract refused ConnectionRefusedError"
 
 
 def test_writes_nowhere_but_in_its_sized_folders(probe):
     lines = probe(
+        "def fill(place, number):\n"
+        "    with open(f'{place}/{number}', 'wb') as file: file.write(bytes(900_000))\n"
         "for place in ('/', '/job', '/data', '/site', '/dev', '/etc', sys.base_prefix + '/lib'):\n"
         "    attempt(place, lambda: open(f'{place}/x', 'w'))\n"
         "for place in ('/tmp', '/out', '/dev/shm'):\n"
         "    attempt(place, lambda: open(f'{place}/small', 'w'))\n"
-        "    attempt(place, lambda: open(f'{place}/large', 'wb').write(bytes(3 << 20)))\n",
+        "    attempt(place, lambda: [fill(place, number) for number in range(4)])\n",
         Limits(scratch_bytes=1 << 20, output_bytes=2 << 20),
     )
 
