@@ -140,7 +140,7 @@ async def run(
         )
         identity = Identity(
             name=config.name,
-            roles=tuple(sorted(config.roles)),
+            roles=tuple(sorted(role.value for role in config.roles)),
             chain_name=f"{deployment.profile} at {config.rpc or deployment.rpc_url}",
             chain_id=deployment.chain_id,
             protocol=contract,

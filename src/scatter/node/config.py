@@ -33,6 +33,7 @@ _NOTHING = Tokens(0)
 _LONGEST_TRAINING = Seconds(14 * 86_400)
 _TURN = Seconds(4)
 _RETRY = Seconds(2)
+_AT_ONCE = Seconds(0)
 _KEYS = BasisPoints(5_000)
 
 
@@ -119,6 +120,8 @@ class TimingSettings:
     turn: Seconds = _TURN
     retry: Seconds = _RETRY
     keys: BasisPoints = _KEYS
+    accuse: Seconds = _AT_ONCE
+    """A challenger's wait before it accuses."""
 
 
 @dataclass(frozen=True)
@@ -374,6 +377,7 @@ def _timing(table: Table) -> TimingSettings:
         turn=Seconds(table.integer("turn_seconds", default.turn, 0, 3_600)),
         retry=Seconds(table.integer("retry_seconds", default.retry, 1, 3_600)),
         keys=keys,
+        accuse=Seconds(table.integer("accuse_after_seconds", default.accuse, 0, 86_400)),
     )
     table.refuse_unknown()
     return settings

@@ -80,6 +80,8 @@ def _lines(config: Config, folder: Path) -> Iterator[str]:
         f"turn_seconds = {timing.turn}",
         f"retry_seconds = {timing.retry}",
         f"keys_share = {_text(write_score(Score(timing.keys)))}",
+        "# How long a challenger waits before it accuses.",
+        f"accuse_after_seconds = {timing.accuse}",
     )
     for topic in config.topics:
         yield from _topic_lines(topic, folder)

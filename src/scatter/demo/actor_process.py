@@ -1,0 +1,55 @@
+"""The process of one node of a demo: `scatter node run`, forked instead of started."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from multiprocessing import connection, parent_process
+from pathlib import Path
+
+from scatter.adapters.keystore import load_key
+from scatter.node.app import Casting, Secrets, run
+from scatter.node.config import read_config
+from scatter.node.logs import open_log
+from scatter.node.token import read_token
+from scatter.simulation.adversaries import FalseChallenger, RandomWeightsTrainer, SwappingValidator
+
+_CHEATS = {
+    "": Casting(),
+    "trainer": Casting(trainer=RandomWeightsTrainer),
+    "validator": Casting(validator=SwappingValidator),
+    "challenger": Casting(challenger=FalseChallenger),
+}
+
+
+def play(config_file: Path, log: Path, cheating_part: str) -> None:
+    """Runs the node until it is told to end; its output goes to `log`."""
+    _write_to(log)
+    threading.Thread(target=_end_with_the_demo, daemon=True).start()
+    config = read_config(config_file)
+    assert config.password_file is not None, "every node of a demo has its own"
+    account = load_key(config.keystore, config.password_file.read_text().strip())
+    open_log(config.log)
+    known = Secrets(account, read_token(config.http.token_file))
+    asyncio.run(run(config, known, casting=_CHEATS[cheating_part]))
+
+
+def _write_to(log: Path) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+
+def _end_with_the_demo() -> None:
+    """A node must not outlive a demo that was killed."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
