@@ -24,7 +24,7 @@ from scatter.mechanism.parameters import Parameters
 from scatter.mechanism.units import Address, BlockNumber
 from scatter.ports.chain import WrongChain
 
-MOST_FILE_BYTES = 1 << 16
+MOST_FILE_BYTES = 1 << 14
 CUSTOM = "custom"
 """The profile's name where the parameters are nobody's standard."""
 

@@ -13,9 +13,11 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_utils.address import is_hex_address, to_checksum_address
 
 from scatter.adapters.transactions import load_signer
 from scatter.mechanism.errors import BadInput, ScatterError
+from scatter.mechanism.units import Address
 
 SCRYPT_WORK = 1 << 17
 """Takes 128 MiB and about 0.4 s per try of a password. A power of two."""
@@ -25,7 +27,7 @@ LIGHT_SCRYPT_WORK = 1 << 12
 
 MOST_SCRYPT_WORK = 1 << 20
 SCRYPT_BLOCK = 8
-MOST_FILE_BYTES = 1 << 16
+MOST_FILE_BYTES = 1 << 14
 SECRET_BYTES = 32
 PRIVATE = 0o600
 
@@ -80,12 +82,12 @@ def load_key(path: Path, password: str) -> LocalAccount:
     return load_signer(bytes(key))
 
 
-def read_address(path: Path) -> str:
-    """The account of a keystore file, without its password: 40 hexadecimal digits, unverified."""
+def read_address(path: Path) -> Address:
+    """The account that a keystore file names, without its password, so it is not proven."""
     address = _read(path).get("address")
-    if not isinstance(address, str):
+    if not is_hex_address(address):
         raise _not_a_keystore(path)
-    return address
+    return Address(to_checksum_address(address))
 
 
 def _read(path: Path) -> dict[str, Any]:

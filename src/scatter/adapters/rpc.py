@@ -16,6 +16,11 @@ from scatter.ports.chain import ChainUnreachable
 
 MOST_ANSWER_BYTES = 32 << 20
 MOST_BATCH = 50
+MOST_DEPTH = 64
+"""Of brackets. py_ecc, which eth-account brings, lifts Python's limit of recursion to 100,000, and
+then deeply nested JSON ends the process instead of raising RecursionError."""
+
+NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 SENDING = "eth_sendRawTransaction"
 PAUSES = (0.1, 0.4, 1.5)
 """Seconds before reading is tried again."""
@@ -109,9 +114,11 @@ class Rpc:
                 received += chunk
                 if len(received) > MOST_ANSWER_BYTES:
                     raise BadAnswer(f"{self.url} answered more than {MOST_ANSWER_BYTES} bytes")
+        if _depth(received) > MOST_DEPTH:
+            raise BadAnswer(f"{self.url} answered with JSON nested more than {MOST_DEPTH} deep")
         try:
             return json.loads(received)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise BadAnswer(f"{self.url} did not answer with JSON") from error
 
 
@@ -160,6 +167,15 @@ def _result(method: str, identity: int, answer: Any) -> Any:
     if "result" not in answer or str(answer.get("id")) != str(identity):
         raise BadAnswer(f"no result in the answer to {method}")
     return answer["result"]
+
+
+def _depth(body: bytearray) -> int:
+    """How deep the brackets go; those inside of texts count too, which errs on the safe side."""
+    depth = deepest = 0
+    for bracket in body.translate(None, NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _error_data(value: Any) -> bytes:

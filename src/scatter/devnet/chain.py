@@ -15,12 +15,10 @@ from eth.vm.forks.prague.blocks import PragueBlockHeader
 from eth_typing import Address
 
 from scatter.devnet.execution import Executed, Machine, RpcError, Signed
+from scatter.devnet.faucet import CHAIN_ID
 from scatter.devnet.headers import base_fee
 from scatter.devnet.log import BlockLog
 from scatter.devnet.pool import Pool
-
-CHAIN_ID = 31337
-"""The customary number of local chains."""
 
 EMPTY_BLOCK_AFTER = 1.9
 """Seconds after the head's time stamp at which an empty block follows.

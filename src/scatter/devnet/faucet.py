@@ -11,9 +11,11 @@ from typing import Any, Final
 import httpx
 from eth_account import Account
 
-from scatter.devnet.chain import CHAIN_ID
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.units import Address
+
+CHAIN_ID: Final = 31337
+"""The customary number of local chains."""
 
 FAUCET_KEY: Final = bytes.fromhex(
     "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"

@@ -12,18 +12,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import httpx
 
 from scatter.devnet.anvil import anvil_command, anvil_version, find_anvil
 from scatter.devnet.faucet import MOST_SECONDS, POLL_SECONDS, LocalChainFailed, ask, fund
-from scatter.devnet.rpc import NAME
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Address
 
 Engine = Literal["any", "anvil", "embedded"]
 
+EMBEDDED = "embedded (py-evm)"
 EMBEDDED_LOG = "chain.log"
 ANVIL_STATE = "anvil.json"
 MOST_ENDING_SECONDS = 10.0
@@ -67,7 +67,7 @@ async def open_local_chain(
         name = f"anvil {await asyncio.to_thread(anvil_version, binary)}"
         command = anvil_command(binary, port, folder / ANVIL_STATE if folder else None)
     else:
-        name = NAME
+        name = EMBEDDED
         command = [sys.executable, "-m", "scatter.devnet.server", "--until-stdin-ends"]
         command += ["--port", str(port)]
         command += ["--log", str(folder / EMBEDDED_LOG)] if folder else []
@@ -85,6 +85,14 @@ async def open_local_chain(
         yield chain
     finally:
         await _end(process)
+
+
+def read_engine(text: str) -> Engine:
+    """`anvil`, `embedded` or `any`; raises BadInput for anything else."""
+    if text not in get_args(Engine):
+        raise BadInput(f"There is no chain {text!r}; choose from {', '.join(get_args(Engine))}.")
+    engine: Engine = text  # type: ignore[assignment]
+    return engine
 
 
 def _choose(folder: Path | None, engine: Engine, environ: Mapping[str, str]) -> Path | None:

@@ -22,14 +22,15 @@ from scatter.devnet.answers import (
     show_receipts,
     show_transaction,
 )
-from scatter.devnet.chain import CHAIN_ID, EmbeddedChain
+from scatter.devnet.chain import EmbeddedChain
 from scatter.devnet.execution import Call, RpcError
+from scatter.devnet.faucet import CHAIN_ID
 from scatter.devnet.headers import GAS_LIMIT, base_fee
-
-NAME = "embedded (py-evm)"
 
 MOST_REQUEST_BYTES = 1 << 20
 MOST_BATCH = 200
+MOST_BRACKETS = 5_000
+"""Of one request: py-evm lifts Python's limit of recursion, so deep JSON would end the process."""
 MOST_LOGS = 10_000
 MOST_HISTORY = 1_024
 """Blocks of one eth_feeHistory."""
@@ -48,7 +49,7 @@ class Endpoint:
         self._snapshots: dict[int, int] = {}
         self._next_snapshot = 1
         self._methods: dict[str, Callable[..., Any]] = {
-            "web3_clientVersion": lambda: f"scatter/{NAME}",
+            "web3_clientVersion": lambda: "scatter/embedded/py-evm",
             "net_version": lambda: str(CHAIN_ID),
             "net_listening": lambda: True,
             "eth_chainId": lambda: show(CHAIN_ID),
@@ -80,6 +81,8 @@ class Endpoint:
 
     def answer(self, body: bytes) -> bytes:
         """The answer to a request or a batch, never an exception of the asker's making."""
+        if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
+            return _encode(_failure(None, RpcError(-32600, "too many brackets")))
         try:
             request = json.loads(body)
         except (ValueError, RecursionError):
