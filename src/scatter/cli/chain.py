@@ -46,7 +46,8 @@ def devnet(
         if json:
             show_json(shown)
             return
-        show_fields((name.replace("_", " "), value) for name, value in shown.items())
+        show_fields((n.replace("_", " "), v) for n, v in shown.items() if n != "accounts")
+        show_fields((account, path) for path, account in network.accounts.items())
         typer.echo(
             f"\nNow, in another terminal: scatter node init my-node --role trainer "
             f"--deployment {network.deployment}\nCtrl-C ends the chain."

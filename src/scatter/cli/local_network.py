@@ -50,7 +50,10 @@ class LocalNetwork:
             "deployment": str(self.deployment),
             "password_file": str(self.password_file),
             "treasury": self.treasury,
-            "accounts": [f"{account} {path}" for path, account in self.accounts.items()],
+            "accounts": [
+                {"account": account, "keystore": str(path)}
+                for path, account in self.accounts.items()
+            ],
         }
 
 

@@ -115,7 +115,7 @@ def _config(new: NewNode, network: Deployment) -> Config:
         topics = (TopicSettings(new.topic, new.data.absolute(), read_tokens(new.stake)),)
     return Config(
         name=name,
-        data=new.folder,
+        data=new.folder / "data",
         roles=frozenset(RoleName(role) for role in new.roles),
         deployment=new.deployment,
         keystore=new.keystore.absolute() if new.keystore else new.folder / "keystore.json",

@@ -177,7 +177,7 @@ def _config(top: Table) -> Config:
     node = top.table("node")
     config = Config(
         name=node.text("name", matching=_NAME, like="trainer-1"),
-        data=node.path("data", "."),
+        data=node.path("data", "data"),
         roles=_roles(node),
         deployment=node.path("deployment"),
         rpc=_web_address(node, "rpc"),
