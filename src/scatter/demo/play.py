@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,9 +31,7 @@ from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.parameters import Parameters, local, profile
 from scatter.mechanism.units import UNIT, WHOLE, Address, BlockNumber, Digest, JobId, Tokens
 from scatter.ports.chain import Holdings
-from scatter.ports.sandbox import Isolation, Sandbox, Task
-from scatter.roles.duty import SandboxPolicy
-from scatter.roles.examination import limits_of
+from scatter.ports.sandbox import Isolation, Limits, Sandbox, Task, bound_limits
 from scatter.roles.workplace import MOST_JOB_BYTES
 from scatter.unixfs.building import drop
 
@@ -272,7 +270,7 @@ async def _train_on_everything(folder: Path, lesson: Lesson, sandbox: Sandbox) -
         job=lesson.training_job,
         data=data,
         output=output,
-        limits=limits_of(job, SandboxPolicy().caps),
+        limits=bound_limits(job.limits, Limits()),
         seed=job.seed,
     )
     outcome = await sandbox.run(task)
@@ -283,11 +281,13 @@ async def _train_on_everything(folder: Path, lesson: Lesson, sandbox: Sandbox) -
 
 def _pool(shares: Path, target: Path) -> None:
     target.mkdir(parents=True)
-    parts: list[dict[str, np.ndarray]] = []  # type: ignore[type-arg]
+    parts: list[dict[str, Any]] = []
     for share in sorted(shares.glob("trainer-*")):
         with np.load(share / "digits.npz", allow_pickle=False) as file:
             parts.append({name: file[name] for name in file.files})
-    pooled = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    pooled: dict[str, Any] = {
+        name: np.concatenate([part[name] for part in parts]) for name in parts[0]
+    }
     np.savez_compressed(target / "digits.npz", **pooled)
 
 
@@ -302,7 +302,7 @@ async def _evaluate(
         data=lesson.dataset,
         output=output,
         models=models,
-        limits=limits_of(job, SandboxPolicy().caps),
+        limits=bound_limits(job.limits, Limits()),
         seed=job.seed,
     )
     outcome = await sandbox.run(task)

@@ -39,7 +39,7 @@ EQUATIONS: Mapping[type[Payment], str] = {
 
 WORDS: Mapping[type[Payment], str] = {
     TaxPaid: "tax",
-    RewardEscrowed: "reward paid in",
+    RewardEscrowed: "rewards",
     RewardReturned: "reward returned",
     TrainerPaid: "reward",
     ValidatorPaid: "reward",

@@ -1,15 +1,20 @@
 """What a person sees of a demo: the phases as they pass, then who earned or lost what."""
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from scatter.demo.phases import Sight
 from scatter.demo.report import WORDS, DemoReport
 from scatter.lifecycle import payments as kinds
+from scatter.lifecycle.vocabulary import Phase
 from scatter.mechanism.units import UNIT
 
 _WORDS = {kind.__name__: word for kind, word in WORDS.items()}
@@ -19,6 +24,89 @@ _SIGNS = {
     kinds.StakeForfeited.__name__: -1,
     kinds.Penalised.__name__: -1,
 }
+
+
+_PHASES = {
+    Phase.OPEN: "OPEN       ",
+    Phase.TRAINING: "TRAINING   ",
+    Phase.DATASET: "DATASET    ",
+    Phase.COMMIT: "COMMIT     ",
+    Phase.REVEAL: "REVEAL     ",
+    Phase.CHALLENGE: "CHALLENGE  ",
+    Phase.SETTLED: "SETTLED    ",
+    Phase.CANCELLED: "CANCELLED  ",
+}
+
+
+class Screen:
+    """Shows a running demo: one line per step and phase, a moving one in a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._line: TaskID | None = None
+        self._step: tuple[int, Phase] | str = ""
+        self._said = ""
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._finish()
+        self._progress.stop()
+
+    def begin(self, step: str) -> None:
+        """A step of the set-up, or after the jobs."""
+        self._finish()
+        self._step = step
+        self._line = self._progress.add_task(step, total=None, note="")
+        self._print(step)
+
+    def see(self, sight: Sight) -> None:
+        """A job as it stands now."""
+        step = (sight.job, sight.phase)
+        if step != self._step:
+            self._finish()
+            self._step = step
+            description = f"job {sight.job}  {_PHASES[sight.phase]}"
+            self._line = self._progress.add_task(description, total=None, note="")
+        note = f"{sight.done}/{sight.of} {sight.note}" if sight.of > 1 else sight.note
+        if sight.phase is Phase.CHALLENGE and sight.left is not None:
+            note += f", {sight.left} s left"
+        assert self._line is not None, "a step has a line"
+        total, done = (max(sight.of, 1), sight.done) if sight.of else (None, 0)
+        self._progress.update(self._line, total=total, completed=done, note=note)
+        if sight.of in {0, sight.done}:
+            self._print(f"job {sight.job}  {_PHASES[sight.phase]}{note}")
+
+    def _finish(self) -> None:
+        if self._line is not None:
+            self._progress.update(self._line, total=1, completed=1)
+            self._progress.stop_task(self._line)
+            self._line = None
+
+    def _print(self, sentence: str) -> None:
+        """For logs and pipes, where nothing moves: a line where something is complete."""
+        what = sentence.split(",", maxsplit=1)[0]
+        if not self._console.is_terminal and what != self._said:
+            self._said = what
+            self._console.print(f"{time.monotonic() - self._began:5.1f} s  {what}", highlight=False)
 
 
 def show_tokens(units: int, *, signed: bool = False) -> str:
@@ -95,7 +183,7 @@ def _reasons(account: Mapping[str, Any]) -> str:
 
 def _accuracy(report: DemoReport) -> Table:
     table = Table(
-        title="\nAccuracy on pictures nobody trained on",
+        title="\nAccuracy on unseen pictures",
         title_justify="left",
         box=None,
         pad_edge=False,
@@ -103,8 +191,10 @@ def _accuracy(report: DemoReport) -> Table:
     table.add_column("model")
     table.add_column("accuracy", justify="right")
     accuracy = report.accuracy
-    for account, score in accuracy.local.items():
-        entry = report.accounts[account]
+    for account, entry in report.accounts.items():
+        if account not in accuracy.local:
+            continue
+        score = accuracy.local[account]
         name = Text(entry["name"])
         if entry["malicious"]:
             name.append(" (cheats)", style="red")

@@ -73,5 +73,5 @@ class Peers(Protocol):
         ...
 
     def gateways(self, first: Sequence[Address] = ()) -> Sequence[str]:
-        """Base addresses of the gateways known, those of the accounts in `first` before the rest."""
+        """Base addresses of the gateways known, those of `first` before the rest."""
         ...

@@ -8,7 +8,7 @@ shape included (`docs/protocol.md`, "What an honest node does").
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from scatter.mechanism.errors import BadInput, ScatterError
 from scatter.mechanism.units import Address, Score
 from scatter.ports.content import ContentNotFound, ContentRefused
 from scatter.ports.peers import KeyRefused, PeerUnreachable
-from scatter.ports.sandbox import Limits, Outcome, Task
+from scatter.ports.sandbox import Outcome, Task, bound_limits
 from scatter.roles.duty import SandboxPolicy, Surroundings
 from scatter.roles.keys import model_context, obtain_key
 from scatter.roles.workplace import SEAL_SLACK, SEALED_MODEL, Workplace
@@ -221,7 +221,7 @@ class Examiner:
             data=data,
             output=output,
             models={str(account): path for account, path in models.items()},
-            limits=limits_of(evaluation, self.policy.caps),
+            limits=bound_limits(evaluation.limits, self.policy.caps),
             seed=evaluation.seed,
         )
         outcome: Outcome = await self.surroundings.sandbox.run(task)
@@ -234,18 +234,6 @@ class Examiner:
         except BadInput as problem:
             return None, str(problem)
         return {Address(name): score for name, score in read.items()}, ""
-
-
-def limits_of(job: JobFile, caps: Limits) -> Limits:
-    """What the author asks for, capped by the operator."""
-    asked = job.limits
-    return replace(
-        caps,
-        wall_seconds=min(asked.wall_seconds, caps.wall_seconds),
-        memory_bytes=min(asked.memory_mb << 20, caps.memory_bytes),
-        scratch_bytes=min(asked.scratch_mb << 20, caps.scratch_bytes),
-        output_bytes=min(asked.output_mb << 20, caps.output_bytes),
-    )
 
 
 def tolerance(evaluation: JobFile) -> Score:

@@ -21,11 +21,10 @@ from scatter.lifecycle.vocabulary import Phase
 from scatter.mechanism.errors import BadInput, ScatterError
 from scatter.mechanism.units import Digest, JobId, Timestamp, Tokens
 from scatter.ports.chain import Head
-from scatter.ports.sandbox import Task
+from scatter.ports.sandbox import Task, bound_limits
 from scatter.ports.store import Kind
 from scatter.roles.duty import Offer, Patience, SandboxPolicy, Surroundings
 from scatter.roles.errands import run_errands
-from scatter.roles.examination import limits_of
 from scatter.roles.keys import model_context
 from scatter.roles.workplace import MODEL, SEALED_MODEL, Workplace
 from scatter.sealing import Key, key_commitment, new_key, seal
@@ -171,7 +170,7 @@ class Trainer:
             data=offer.data,
             output=output,
             models={"base": base} if base.is_file() else {},
-            limits=limits_of(training, self.policy.caps),
+            limits=bound_limits(training.limits, self.policy.caps),
             seed=training.seed,
         )
         outcome = await self.surroundings.sandbox.run(task)
