@@ -23,7 +23,7 @@ from scatter.devnet.answers import (
     show_transaction,
 )
 from scatter.devnet.chain import EmbeddedChain
-from scatter.devnet.execution import Call, RpcError
+from scatter.devnet.execution import Call, Executed, RpcError
 from scatter.devnet.faucet import CHAIN_ID
 from scatter.devnet.headers import GAS_LIMIT, base_fee
 
@@ -36,6 +36,8 @@ MOST_HISTORY = 1_024
 """Blocks of one eth_feeHistory."""
 MOST_ALTERNATIVES = 64
 MOST_SNAPSHOTS = 1_000
+MOST_SHOWN = 1_000
+"""Blocks whose receipts are kept as they are answered."""
 LATEST_TAGS = ("latest", "safe", "finalized")
 INVALID = -32602
 TIP = 10**9
@@ -48,6 +50,8 @@ class Endpoint:
         self._chain = chain
         self._snapshots: dict[int, int] = {}
         self._next_snapshot = 1
+        self._shown: dict[bytes, list[Answer]] = {}
+        """Receipts of recent questions, by block hash."""
         self._methods: dict[str, Callable[..., Any]] = {
             "web3_clientVersion": lambda: "scatter/embedded/py-evm",
             "net_version": lambda: str(CHAIN_ID),
@@ -186,7 +190,15 @@ class Endpoint:
 
     def _block_receipts(self, block: Any) -> list[Answer]:
         executed = self._chain.blocks.get(self._header(block).block_number)
-        return show_receipts(executed) if executed else []
+        return self._receipts_in(executed) if executed else []
+
+    def _receipts_in(self, executed: Executed) -> list[Answer]:
+        block_hash = self._chain.headers.hash_of(executed.header.block_number)
+        if block_hash not in self._shown:
+            if len(self._shown) >= MOST_SHOWN:
+                self._shown.clear()
+            self._shown[block_hash] = show_receipts(executed)
+        return self._shown[block_hash]
 
     def _transaction(self, transaction_hash: Any) -> Answer | None:
         wanted = _data(transaction_hash)
@@ -199,7 +211,7 @@ class Endpoint:
 
     def _receipt(self, transaction_hash: Any) -> Answer | None:
         place = self._chain.places.get(_data(transaction_hash))
-        return show_receipts(self._chain.blocks[place.block])[place.index] if place else None
+        return self._receipts_in(self._chain.blocks[place.block])[place.index] if place else None
 
     def _fee_history(self, count: Any, newest: Any, percentiles: Any = None) -> Answer:
         last = min(int(self._header(newest).block_number), self._chain.headers.height)
@@ -225,7 +237,7 @@ class Endpoint:
             executed = self._chain.blocks[number]
             if not any(receipt.logs for receipt in executed.receipts):
                 continue
-            for receipt in show_receipts(executed):
+            for receipt in self._receipts_in(executed):
                 found += [log for log in receipt["logs"] if _fits(log, addresses, topics)]
             if len(found) > MOST_LOGS:
                 raise RpcError(-32005, f"query returned more than {MOST_LOGS} results")
