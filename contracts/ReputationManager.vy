@@ -94,7 +94,7 @@ def standing(job: uint256, account: address) -> uint256:
         return BENEVOLENT + ((mark >> 80) & 1)
     seat: uint256 = staticcall TOKEN.seatOf(job, account)
     if seat > 0:
-        return BENEVOLENT + ((mark >> seat - 1) & 1)
+        return BENEVOLENT + ((mark >> (seat - 1)) & 1)
     return BENEVOLENT if conduct == 2 else UNKNOWN
 
 

@@ -636,7 +636,7 @@ def holdings(account: address) -> (uint256, uint256, uint256, uint256, uint256):
     role: uint256 = record & 255
     offences: uint256 = 0
     if role != 0:
-        offences = ((self.offences[account] >> 128 * (role - 1)) & (2**128 - 1))
+        offences = (self.offences[account] >> (128 * (role - 1))) & (2**128 - 1)
     return (
         self.accounts[account] & (2**128 - 1),
         role,
