@@ -1,0 +1,136 @@
+"""The three title contracts as ERC-721, and the content they name."""
+
+from base64 import b32encode
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.contracts.deployed import load_contract
+from tests.contracts.twins import Twins, twins
+from tests.unit.vectors.reading import DATASET, address_of, order
+
+from scatter.adapters.contracts import EVALUATION_JOBS, MODELS, TRAINING_JOBS
+from scatter.lifecycle import reasons
+from scatter.lifecycle.deployment import Block
+from scatter.mechanism.errors import Refused
+from scatter.mechanism.parameters import PAPER, local
+from scatter.mechanism.units import UNIT, Address, BlockNumber, JobId, Timestamp
+
+TITLES = (TRAINING_JOBS, EVALUATION_JOBS)
+NOBODY = "0x" + "00" * 20
+
+
+def uri_of(digest: bytes) -> str:
+    """ipfs:// and the CIDv1 of a dag-pb node: version, codec, hash function, length, digest."""
+    cid = bytes([1, 0x70, 0x12, 32]) + digest
+    return "ipfs://b" + b32encode(cid).decode().lower().rstrip("=")
+
+
+@given(digest=st.binary(min_size=32, max_size=32).filter(any))
+def test_a_title_s_uri_is_the_content_identifier(digest: bytes) -> None:
+    with twins(local(PAPER)) as both:
+        treasury = address_of("treasury")
+        block = Block(BlockNumber(7), Timestamp(1_800_000_000))
+        both.create(treasury, block, **order(training_job=digest))
+        assert both.contracts.read(TRAINING_JOBS, "tokenURI", 1) == uri_of(digest)
+
+
+def test_every_part_of_a_job_has_its_title(
+    both: Twins, trained_job: JobId, requester: Address, trainers: list[Address]
+) -> None:
+    for contract in TITLES:
+        assert both.contracts.read(contract, "ownerOf", trained_job) == requester.lower()
+        assert both.contracts.read(contract, "balanceOf", requester) == 1
+    for place, trainer in enumerate(trainers):
+        title = 64 * trained_job + place
+        assert both.contracts.read(MODELS, "ownerOf", title) == trainer.lower()
+        assert both.contracts.read(MODELS, "tokenURI", title) == uri_of(DATASET)
+        assert both.contracts.read(MODELS, "keyCommitments", title) == DATASET
+
+
+def test_says_which_standards_it_follows(both: Twins) -> None:
+    answers = {
+        interface: both.contracts.read(MODELS, "supportsInterface", bytes.fromhex(interface))
+        for interface in ("01ffc9a7", "80ac58cd", "5b5e139f", "ffffffff", "780e9d63")
+    }
+    assert list(answers.values()) == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("contract", TITLES)
+class TestTransfer:
+    def test_moves_the_title_and_forgets_the_approval(
+        self, both: Twins, open_job: JobId, requester: Address, stranger: Address, contract: str
+    ) -> None:
+        both.contracts.call(requester, "approve", stranger, open_job, contract=contract)
+
+        self.send(both, contract, stranger, requester, stranger, open_job)
+
+        assert both.contracts.read(contract, "ownerOf", open_job) == stranger.lower()
+        assert both.contracts.read(contract, "getApproved", open_job) == NOBODY
+        assert both.contracts.read(contract, "balanceOf", requester) == 0
+
+    def test_an_operator_moves_them_all(
+        self, both: Twins, open_job: JobId, requester: Address, stranger: Address, contract: str
+    ) -> None:
+        both.contracts.call(requester, "setApprovalForAll", stranger, True, contract=contract)
+        self.send(both, contract, stranger, requester, stranger, open_job)
+        assert both.contracts.read(contract, "balanceOf", stranger) == 1
+
+    def test_refuses(
+        self, both: Twins, open_job: JobId, requester: Address, stranger: Address, contract: str
+    ) -> None:
+        with pytest.raises(Refused, match=reasons.TITLE_NOT_ALLOWED):
+            self.send(both, contract, stranger, requester, stranger, open_job)
+        with pytest.raises(Refused, match=reasons.NOT_THE_TITLES_OWNER):
+            self.send(both, contract, stranger, stranger, requester, open_job)
+        with pytest.raises(Refused, match=reasons.TITLE_TO_NOBODY):
+            self.send(both, contract, requester, requester, NOBODY, open_job)
+        with pytest.raises(Refused, match=reasons.NO_SUCH_TITLE):
+            self.send(both, contract, requester, requester, stranger, 99)
+        with pytest.raises(Refused, match=reasons.TITLE_NOT_ALLOWED):
+            both.contracts.call(stranger, "approve", stranger, open_job, contract=contract)
+        with pytest.raises(Refused, match=reasons.TITLE_OF_NOBODY):
+            both.contracts.read(contract, "balanceOf", NOBODY)
+
+    def test_safely_to_a_contract_only_if_it_wants_it(
+        self, both: Twins, open_job: JobId, requester: Address, stranger: Address, contract: str
+    ) -> None:
+        # The code of an account that answers every call with 32 bytes of zero.
+        both.contracts.env.evm.vm.state.set_code(
+            bytes.fromhex(stranger[2:]), bytes.fromhex("60205ff3")
+        )
+        with pytest.raises(Refused, match=reasons.TITLE_REFUSED):
+            both.contracts.call(
+                requester, "safeTransferFrom", requester, stranger, open_job, contract=contract
+            )
+
+    def send(self, both: Twins, contract: str, caller: str, *arguments: Any) -> None:
+        both.contracts.call(caller, "transferFrom", *arguments, contract=contract)
+
+
+def test_selling_a_title_moves_no_money_and_no_duty(
+    both: Twins,
+    open_job: JobId,
+    requester: Address,
+    stranger: Address,
+    trainers: list[Address],
+    tick: Any,
+) -> None:
+    both.contracts.call(
+        requester, "transferFrom", requester, stranger, open_job, contract=TRAINING_JOBS
+    )
+    both.join(trainers[0], open_job, UNIT, tick())
+
+    with pytest.raises(Refused, match=reasons.ONLY_THE_REQUESTER):
+        both.start(stranger, open_job, tick())
+    both.start(requester, open_job, tick())
+
+
+def test_all_three_share_one_interface() -> None:
+    names = [
+        {e["name"] for e in load_contract(c).abi if e["type"] == "function"}
+        for c in (*TITLES, MODELS)
+    ]
+    standard = {"ownerOf", "balanceOf", "approve", "transferFrom", "safeTransferFrom", "tokenURI"}
+    assert all(standard <= found for found in names)
