@@ -49,25 +49,26 @@ async def network(chain: EmbeddedChain) -> AsyncIterator[RealNetwork]:
 
 
 class LosesAnswers(httpx.AsyncBaseTransport):
-    """Passes every transaction on, and loses the first answers to it."""
+    """Passes every transaction on, loses the first answers, and words the rest like `words`."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, lost: int) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, lost: int, words: str) -> None:
         self._inner = inner
         self._lost = lost
+        self._words = words.encode()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self._inner.handle_async_request(request)
         if b"eth_sendRawTransaction" in request.content and self._lost:
             self._lost -= 1
             raise httpx.ReadError("the line was cut")
-        return response
+        content = (await response.aread()).replace(b"already known", self._words)
+        return httpx.Response(response.status_code, content=content)
 
 
-async def test_a_lost_answer_does_not_send_twice(
-    network: RealNetwork, chain: EmbeddedChain
-) -> None:
+@pytest.mark.parametrize("words", ["already known", "nonce too low"])
+async def test_a_lost_answer_does_not_send_twice(network: RealNetwork, words: str) -> None:
     member, receiver = await network.join(), await network.join()
-    transport = LosesAnswers(network.rpc._client._transport, lost=2)
+    transport = LosesAnswers(network.rpc._client._transport, 2, words)
     sender = Sender(
         Rpc("http://embedded", transport=transport), member._sender._account, 31337, QUICK
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth.vm.forks.london.headers import calculate_expected_base_fee_per_gas
 from eth_account import Account
 from tests.adapters.chain_networks import raw
 
@@ -100,7 +101,11 @@ def test_a_header_built_again_is_the_one_that_was_hashed(
     chain.submit(signed(0))
     tick(chain, clock, 20)
     for number in range(chain.headers.height + 1):
-        assert chain.headers.at(number).hash == chain.headers.hash_of(number)
+        header = chain.headers.at(number)
+        assert header.hash == chain.headers.hash_of(number)
+        if number:
+            fee = calculate_expected_base_fee_per_gas(chain.headers.at(number - 1))
+            assert header.base_fee_per_gas == fee
 
 
 def test_prevrandao_in_a_transaction_is_that_of_its_block(
