@@ -6,7 +6,7 @@ the specification's own values. Block number, time and earlier hashes are the ca
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,10 +17,8 @@ from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 
 from scatter.adapters.contracts import (
-    DEPLOYMENT_ORDER,
     PROTOCOL,
     TOKEN,
-    VOTES,
     load_contract,
     plan_deployment,
 )
@@ -92,7 +90,13 @@ class Contracts:
         return values[0] if len(values) == 1 else values
 
     def _execute(
-        self, caller: Address, contract: str, function: str, arguments: Sequence[Any], *, write: bool
+        self,
+        caller: Address,
+        contract: str,
+        function: str,
+        arguments: Sequence[Any],
+        *,
+        write: bool,
     ) -> Any:
         computation = self.env.execute_code(
             to_address=self.at[contract],

@@ -33,10 +33,7 @@ from scatter.mechanism.units import (
     Tokens,
 )
 
-CALLS = (
-    "create join start cancel submit close draw publish commit refrain reveal accuse vote settle "
-    "register unstake withdraw"
-).split()
+CALLS = ["create", "join", "start", "cancel", "submit", "close", "draw", "publish", "commit", "refrain", "reveal", "accuse", "vote", "settle", "register", "unstake", "withdraw"]
 
 ORDERS = st.fixed_dictionaries(
     {},

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from tests.contracts.conftest import Tick
-from tests.contracts.deployed import encode_call
 from tests.contracts.twins import Twins
 from tests.unit.vectors.reading import DATASET
 
@@ -158,10 +157,5 @@ def test_the_parameters_are_readable_on_chain(both: Twins) -> None:
 def test_the_protocol_takes_no_dataset_but_the_one_committed_to(
     both: Twins, trained_job: JobId, requester: Address
 ) -> None:
-    # Through the front door of the specification's twin, so that both refuse.
     with pytest.raises(Refused, match=reasons.DATASET_NOT_AS_COMMITTED):
         both.contracts.call(requester, "publishDataset", trained_job, DATASET, bytes(32))
-
-
-def test_a_call_without_a_function_is_refused(both: Twins) -> None:
-    assert encode_call(PROTOCOL, "withdraw", [])[:4] != bytes(4)

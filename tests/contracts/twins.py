@@ -57,25 +57,37 @@ class Twins(Ledger):
         arguments = [order[name] for name in names.split()]
         return self._both(
             lambda: super(Twins, self).create(caller, block, **order),
-            caller, "createJob", arguments, block,
+            caller,
+            "createJob",
+            arguments,
+            block,
         )
 
     def join(self, caller: Address, number: JobId, stake: int, block: Block) -> None:
         self._both(
             lambda: super(Twins, self).join(caller, number, stake, block),
-            caller, "joinJob", [number, stake], block,
+            caller,
+            "joinJob",
+            [number, stake],
+            block,
         )
 
     def start(self, caller: Address, number: JobId, block: Block) -> None:
         self._both(
             lambda: super(Twins, self).start(caller, number, block),
-            caller, "startJob", [number], block,
+            caller,
+            "startJob",
+            [number],
+            block,
         )
 
     def cancel(self, caller: Address, number: JobId, block: Block) -> None:
         self._both(
             lambda: super(Twins, self).cancel(caller, number, block),
-            caller, "cancelJob", [number], block,
+            caller,
+            "cancelJob",
+            [number],
+            block,
         )
 
     def publish_dataset(
@@ -83,7 +95,10 @@ class Twins(Ledger):
     ) -> None:
         self._both(
             lambda: super(Twins, self).publish_dataset(caller, number, dataset, salt, block),
-            caller, "publishDataset", [number, dataset, salt], block,
+            caller,
+            "publishDataset",
+            [number, dataset, salt],
+            block,
         )
 
     def submit_model(
@@ -91,33 +106,56 @@ class Twins(Ledger):
     ) -> None:
         self._both(
             lambda: super(Twins, self).submit_model(caller, number, model, key_commitment, block),
-            caller, "submitModel", [number, model, key_commitment], block,
+            caller,
+            "submitModel",
+            [number, model, key_commitment],
+            block,
         )
 
-    def commit_scores(self, caller: Address, number: JobId, commitment: bytes, block: Block) -> None:
+    def commit_scores(
+        self, caller: Address, number: JobId, commitment: bytes, block: Block
+    ) -> None:
         self._both(
             lambda: super(Twins, self).commit_scores(caller, number, commitment, block),
-            caller, "commitScores", [number, commitment], block,
+            caller,
+            "commitScores",
+            [number, commitment],
+            block,
         )
 
     def refrain(self, caller: Address, number: JobId, block: Block) -> None:
         self._both(
             lambda: super(Twins, self).refrain(caller, number, block),
-            caller, "refrain", [number], block,
+            caller,
+            "refrain",
+            [number],
+            block,
         )
 
     def reveal_scores(
-        self, caller: Address, number: JobId, member: Address, scores: Any, salt: bytes, block: Block
+        self,
+        caller: Address,
+        number: JobId,
+        member: Address,
+        scores: Any,
+        salt: bytes,
+        block: Block,
     ) -> None:
         self._both(
             lambda: super(Twins, self).reveal_scores(caller, number, member, scores, salt, block),
-            caller, "revealScores", [number, member, list(scores), salt], block,
+            caller,
+            "revealScores",
+            [number, member, list(scores), salt],
+            block,
         )
 
     def accuse(self, caller: Address, number: JobId, target: Address, block: Block) -> None:
         self._both(
             lambda: super(Twins, self).accuse(caller, number, target, block),
-            caller, "accuse", [number, target], block,
+            caller,
+            "accuse",
+            [number, target],
+            block,
         )
 
     def vote(
@@ -125,37 +163,55 @@ class Twins(Ledger):
     ) -> None:
         self._both(
             lambda: super(Twins, self).vote(caller, number, target, guilty, block),
-            caller, "vote", [number, target, guilty], block,
+            caller,
+            "vote",
+            [number, target, guilty],
+            block,
         )
 
     def close_training(self, caller: Address, number: JobId, block: Block) -> None:
         self._both(
             lambda: super(Twins, self).close_training(caller, number, block),
-            caller, "closeTraining", [number], block,
+            caller,
+            "closeTraining",
+            [number],
+            block,
         )
 
     def draw_committee(self, caller: Address, number: JobId, block: Block) -> None:
         self._both(
             lambda: super(Twins, self).draw_committee(caller, number, block),
-            caller, "drawCommittee", [number], block,
+            caller,
+            "drawCommittee",
+            [number],
+            block,
         )
 
     def settle(self, caller: Address, number: JobId, block: Block) -> None:
         self._both(
             lambda: super(Twins, self).settle(caller, number, block),
-            caller, "settle", [number], block,
+            caller,
+            "settle",
+            [number],
+            block,
         )
 
     def register(self, caller: Address, role: Role, amount: int, block: Block) -> None:
         self._both(
             lambda: super(Twins, self).register(caller, role, amount, block),
-            caller, "register", [role, amount], block,
+            caller,
+            "register",
+            [role, amount],
+            block,
         )
 
     def request_unstake(self, caller: Address, block: Block) -> None:
         self._both(
             lambda: super(Twins, self).request_unstake(caller, block),
-            caller, "requestUnstake", [], block,
+            caller,
+            "requestUnstake",
+            [],
+            block,
         )
 
     def withdraw(self, caller: Address, block: Block) -> None:
@@ -174,7 +230,10 @@ class Twins(Ledger):
             self._compare_account(account)
         for number, job in self.jobs.items():
             phase, until = self.contracts.read(PROTOCOL, "phase", number)
-            assert (phase, until) == (self.phase(number, block.time), deadline(job, block.time) or 0)
+            assert (phase, until) == (
+                self.phase(number, block.time),
+                deadline(job, block.time) or 0,
+            )
             for account in self.funds.balances:
                 self._compare_part(number, account, block)
 
