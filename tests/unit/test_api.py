@@ -24,8 +24,10 @@ from scatter.mechanism.units import (
     Timestamp,
     Tokens,
 )
+from scatter.node.amounts import HostPort
 from scatter.node.api import operator_api
 from scatter.node.operator import Identity, Operator
+from scatter.node.serving import PortTaken, bind, bound_port
 from scatter.node.token import new_token, read_token
 from scatter.ports.chain import ChainUnreachable, Head, Holdings
 from scatter.ports.sandbox import Isolation
@@ -402,3 +404,11 @@ class TestFailures:
         assert publish.status_code == join.status_code == 409
         assert 'add "requester" to node.roles' in publish.json()["error"]
         assert 'add "trainer" to node.roles' in join.json()["error"]
+
+
+def test_a_taken_port_is_one_sentence_that_names_the_setting():
+    with bind(HostPort("127.0.0.1", 0), "http.listen") as first:
+        taken = HostPort("127.0.0.1", bound_port(first))
+
+        with pytest.raises(PortTaken, match=r"stop what listens there, or change http\.listen"):
+            bind(taken, "http.listen")
