@@ -62,7 +62,7 @@ def compile_contract(folder: Path, name: str) -> dict[str, Any]:
     from vyper.compiler import compile_from_file_input
     from vyper.compiler.input_bundle import FilesystemInputBundle
 
-    bundle = FilesystemInputBundle([folder])
+    bundle = FilesystemInputBundle([folder])  # type: ignore[no-untyped-call]
     outputs = compile_from_file_input(
         bundle.load_file(Path(f"{name}.vy")),
         input_bundle=bundle,

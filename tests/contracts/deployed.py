@@ -155,12 +155,17 @@ def _plain(log: Log) -> dict[str, Any]:
     kinds = {"verdict": Verdict, "role": Role}
     found = {}
     for name, value in log.values.items():
-        if isinstance(value, str) and value.startswith("0x"):
-            value = to_checksum_address(value)
-        elif isinstance(value, (list, tuple)):
-            value = tuple(to_checksum_address(v) if isinstance(v, str) else v for v in value)
-        found[re.sub(r"(?=[A-Z])", "_", name).lower()] = kinds.get(name, lambda v: v)(value)
+        kind = kinds.get(name, _checksummed)
+        found[re.sub(r"(?=[A-Z])", "_", name).lower()] = kind(value)
     return found
+
+
+def _checksummed(value: Any) -> Any:
+    """Accounts as the specification writes them, alone or in a list."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_checksummed, value))
+    is_account = isinstance(value, str) and value.startswith("0x")
+    return to_checksum_address(value) if is_account else value
 
 
 @cache

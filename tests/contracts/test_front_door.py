@@ -93,7 +93,8 @@ class TestRequesterAfterSettlement:
 
 
 PROTECTED = {
-    "ScatterToken": "escrow lockStake refund forfeit penalise settle register requestUnstake withdraw",
+    "ScatterToken": "escrow lockStake refund forfeit penalise settle "
+    "register requestUnstake withdraw",
     "TrainingJobToken": "mint",
     "EvaluationJobToken": "mint publish",
     "ModelToken": "mint",

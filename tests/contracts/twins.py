@@ -274,8 +274,7 @@ class Twins(Ledger):
         try:
             result = specified()
         except Refused as refusal:
-            reason = self._refusal(caller, function, arguments)
-            assert reason == str(refusal), f"{function}: {reason!r}, not {str(refusal)!r}"
+            _same([function, self._refusal(caller, function, arguments)], [function, str(refusal)])
             raise
         logs = self.contracts.call(caller, function, *arguments)
         news = [

@@ -6,15 +6,16 @@ the protocol on chain, in which order, and at which addresses the contracts will
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from eth_abi import encode
-from eth_utils import keccak, to_canonical_address, to_checksum_address
+from eth_abi.abi import encode
+from eth_utils.address import to_canonical_address, to_checksum_address
+from eth_utils.crypto import keccak
 
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.parameters import Parameters
@@ -144,7 +145,9 @@ def contract_address(deployer: Address, nonce: int) -> Address:
 
 
 def _init_code(contract: Contract, arguments: tuple[Any, ...]) -> bytes:
-    inputs = next((e["inputs"] for e in contract.abi if e["type"] == "constructor"), [])
+    inputs: Sequence[Mapping[str, Any]] = next(
+        (e["inputs"] for e in contract.abi if e["type"] == "constructor"), []
+    )
     return contract.bytecode + encode([_abi_type(i) for i in inputs], arguments)
 
 
