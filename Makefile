@@ -33,13 +33,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.node: requirements/node.txt pyproject.toml $(wildcard contracts/*) | $(VENV)/bin/python
 	@echo "Installing Scatter into $(VENV) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/node.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements/node.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --no-deps -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.node
 	@echo "Installing the development tools into $(VENV) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 lock: ## Pins every dependency anew

@@ -7,6 +7,7 @@ and with an exception group when something unexpected failed: then a person must
 import asyncio
 import secrets as randomness
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ _log = structlog.get_logger()
 
 PEER_KEY_FILE = "peer.key"
 RETRY_SECONDS = 5.0
+RECURSION_LIMIT = 1_000
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,9 @@ async def run(
     `ready` is called once everything answers. In the end what is in hand is cancelled, and taken up
     again at the next start. Raises ScatterError, one sentence, when the node cannot start.
     """
+    # py_ecc, which signing brings in, lifts the limit to 100,000; the JSON of a stranger could then
+    # overflow the stack, and nothing here needs more than Python's own limit.
+    sys.setrecursionlimit(RECURSION_LIMIT)
     stop = stop or stop_on_signals()
     async with AsyncExitStack() as stack:
         account = Address(secrets.account.address)

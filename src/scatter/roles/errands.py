@@ -97,7 +97,7 @@ async def _draw_or_settle(
         return None
     if head.time >= deadline:
         return await _settle(chain, job, head, turn, patience)
-    if job.drawn:
+    if job.drawn or job.eligible_validators < job.parameters.least_committee:
         return _in_turn(deadline, turn, patience)
     wait = min(turn * _BLOCKS_A_TURN, _MOST_BLOCKS)
     if head.number <= job.seed_block + wait:
