@@ -1,4 +1,4 @@
-"""The seven contracts as they were compiled with this package: interface, bytecode, deployment plan.
+"""The seven contracts as compiled with this package: interface, bytecode, plan of deployment.
 
 Nothing here talks to a chain. `plan_deployment` says which seven transactions of one account put
 the protocol on chain, in which order, and at which addresses the contracts will then be.
