@@ -5,11 +5,11 @@ leaves alone: validators have priority, and the accuser would win nothing.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
-from scatter.lifecycle.job import Job, Member, fold, phase
+from scatter.lifecycle.job import Job, Member, fold, is_settleable, phase
 from scatter.lifecycle.reasons import (
     ACCUSATIONS_CLOSED,
     ALREADY_ACCUSED,
@@ -18,7 +18,7 @@ from scatter.lifecycle.reasons import (
 )
 from scatter.lifecycle.verdict import is_condemned_by_score
 from scatter.lifecycle.vocabulary import Phase
-from scatter.mechanism.errors import Refused
+from scatter.mechanism.errors import Refused, ScatterError
 from scatter.mechanism.units import WHOLE, Address, JobId, Score, Timestamp
 from scatter.ports.chain import Head
 from scatter.ports.store import Kind
@@ -39,6 +39,8 @@ class Finding:
 
     scores: tuple[Score, ...]
     """One per model, in the order of submission."""
+    unseen: frozenset[Address]
+    """Trainers whose model this challenger could not get: it judges no score of theirs."""
     duplicates: frozenset[Address]
     reason_to_refrain: str
     tolerance: Score
@@ -72,20 +74,16 @@ class Challenger:
             return view.challenge_start
         if now is not Phase.CHALLENGE:
             return None
-        if await chain.is_elector(job, chain.account):
+        if _can_be_accused_in(view, head) and await chain.is_elector(job, chain.account):
             try:
-                finding = await self._find(view, head)
-            except KeysMissing as missing:
-                log.info("waiting for keys", job=job, why=str(missing))
-                return Timestamp(head.time + self.patience.retry)
-            if finding is not None:
-                opened = view.challenge_start or head.time
-                if head.time < opened + self.patience.accuse and not view.accusations:
-                    return Timestamp(opened + self.patience.accuse)
-                await self._accuse(view, finding, head)
-                history = await chain.history(job)
-                view, head = fold(history, chain.parameters), await chain.head()
-                await self._vote(view, finding, head)
+                again = await self._speak(view, head)
+            except ScatterError:
+                # What keeps this node from judging must not keep the job from ending.
+                await run_errands(chain, view, head, self.patience)
+                raise
+            if again is not None:
+                return again
+            view, head = fold(await chain.history(job), chain.parameters), await chain.head()
         return await run_errands(chain, view, head, self.patience)
 
     async def examine(self, job: Job, *, give_up_on_keys: bool) -> Examination:
@@ -93,6 +91,24 @@ class Challenger:
         workplace = Workplace(self.surroundings, job, self.name)
         examiner = Examiner(self.surroundings, self.policy, workplace)
         return await examiner.examine(job, give_up_on_keys=give_up_on_keys)
+
+    async def _speak(self, job: Job, head: Head) -> Timestamp | None:
+        """Accuses and votes by what was found; returns when to try again while it waits."""
+        chain = self.surroundings.chain
+        try:
+            finding = await self._find(job, head)
+        except KeysMissing as missing:
+            log.info("waiting for keys", job=job.number, why=str(missing))
+            return Timestamp(head.time + self.patience.retry)
+        if finding is None:
+            return None
+        opened = job.challenge_start or head.time
+        if head.time < opened + self.patience.accuse and not job.accusations:
+            return Timestamp(opened + self.patience.accuse)
+        await self._accuse(job, finding, head)
+        job = fold(await chain.history(job.number), chain.parameters)
+        await self._vote(job, finding, await chain.head())
+        return None
 
     async def _find(self, job: Job, head: Head) -> Finding | None:
         """This node's own view of the job; None when there was nothing that could be scored."""
@@ -106,14 +122,18 @@ class Challenger:
         assert opens is not None and closes is not None, "CHALLENGE is open"
         give_up = head.time >= opens + (closes - opens) * self.patience.keys // WHOLE
         found = await self.examine(job, give_up_on_keys=give_up)
-        finding = Finding(found.scores, found.duplicates, found.reason_to_refrain, found.tolerance)
+        finding = Finding(
+            scores=found.scores,
+            unseen=found.unseen,
+            duplicates=found.duplicates,
+            reason_to_refrain=found.reason_to_refrain,
+            tolerance=found.tolerance,
+        )
         await store.keep(Kind.FINDING, job.number, _OWN, encode_finding(finding))
         log.info("examined", job=job.number, scores=list(finding.scores))
         return finding
 
     async def _accuse(self, job: Job, finding: Finding, head: Head) -> None:
-        if job.electorate < job.parameters.least_electorate:
-            return
         for target in suspects(job, finding, self.surroundings.chain.account):
             deadline = job.accusation_deadline(target)
             if deadline is None or head.time >= deadline:
@@ -134,7 +154,9 @@ class Challenger:
                 or own in job.condemned
             ):
                 continue
-            guilty = is_guilty(job, finding, target)
+            guilty = opinion(job, finding, target)
+            if guilty is None:
+                continue
             try:
                 await self.surroundings.chain.vote(job.number, target, guilty)
                 log.info("voted", job=job.number, target=target, guilty=guilty)
@@ -153,20 +175,23 @@ def suspects(job: Job, finding: Finding, own: Address) -> list[Address]:
         and target not in job.condemned
         and job.is_accusable(target)
         and not is_condemned_by_score(job, target)
-        and is_guilty(job, finding, target)
+        and opinion(job, finding, target) is True
     ]
 
 
-def is_guilty(job: Job, finding: Finding, target: Address) -> bool:
-    """Whether `target` did in this job what an honest participant would not have done."""
+def opinion(job: Job, finding: Finding, target: Address) -> bool | None:
+    """Whether `target` did in this job what an honest participant would not have done.
+
+    None when this challenger cannot tell: then it neither accuses nor votes.
+    """
     if target in job.committee:
-        return _is_false(job.committee[target], finding)
+        return _is_false(job, job.committee[target], finding)
     if target in job.trainers:
         return _is_bad_model(job, finding, target)
     return _is_false_accuser(job, finding, target)
 
 
-def _is_false(member: Member, finding: Finding) -> bool:
+def _is_false(job: Job, member: Member, finding: Finding) -> bool | None:
     """Refrained without cause, or revealed a score that is off by more than the tolerance."""
     if member.refrained:
         return not finding.reason_to_refrain
@@ -174,37 +199,58 @@ def _is_false(member: Member, finding: Finding) -> bool:
         return False
     if finding.reason_to_refrain:
         return True
-    return any(
+    off = any(
         abs(theirs - ours) > finding.tolerance
-        for theirs, ours in zip(member.scores, finding.scores, strict=True)
+        for trainer, theirs, ours in zip(job.models, member.scores, finding.scores, strict=True)
+        if trainer.account not in finding.unseen
     )
+    return True if off else None if finding.unseen else False
 
 
-def _is_bad_model(job: Job, finding: Finding, target: Address) -> bool:
+def _is_bad_model(job: Job, finding: Finding, target: Address) -> bool | None:
     """Under the floor, at 0, or a copy, by our own evaluation."""
     place = job.trainers[target].place
-    if place is None or finding.reason_to_refrain:
+    if place is None:
         return False
+    if target in finding.unseen or finding.reason_to_refrain:
+        return None
     own = finding.scores[place]
     under = own == 0 or own + finding.tolerance < job.created.floor
     return under or target in finding.duplicates
 
 
-def _is_false_accuser(job: Job, finding: Finding, target: Address) -> bool:
-    """Accused or voted against what everybody can see."""
+def _is_false_accuser(job: Job, finding: Finding, target: Address) -> bool | None:
+    """Accused or voted against what everybody can see.
+
+    Whom the one condemns and the other spares by a hair, both honest, is no ground: only what
+    half the tolerance and twice the tolerance show alike is plain to everybody.
+    """
+    half, twice = finding.tolerance // 2, finding.tolerance * 2
+    readings = [replace(finding, tolerance=Score(width)) for width in (half, twice)]
+    doubtful = False
     for accused, accusation in job.accusations.items():
-        if accused == target or job.is_against_a_challenger(accused):
+        spoke = target in accusation.yes or target in accusation.no
+        if not spoke or job.is_against_a_challenger(accused):
             continue
-        guilty = is_guilty(job, finding, accused)
-        if (target in accusation.yes and not guilty) or (target in accusation.no and guilty):
+        one, other = (opinion(job, reading, accused) for reading in readings)
+        if one is None or one is not other:
+            doubtful = True
+        elif one is not (target in accusation.yes):
             return True
-    return False
+    return None if doubtful else False
+
+
+def _can_be_accused_in(job: Job, head: Head) -> bool:
+    """Whether an accusation or a vote can still change anything."""
+    enough = job.electorate >= job.parameters.least_electorate
+    return enough and not is_settleable(job, head.time)
 
 
 def encode_finding(finding: Finding) -> bytes:
     return json.dumps(
         {
             "scores": list(finding.scores),
+            "unseen": sorted(finding.unseen),
             "duplicates": sorted(finding.duplicates),
             "reason": finding.reason_to_refrain,
             "tolerance": finding.tolerance,
@@ -216,6 +262,7 @@ def decode_finding(record: bytes) -> Finding:
     table = json.loads(record)
     return Finding(
         scores=tuple(Score(int(score)) for score in table["scores"]),
+        unseen=frozenset(Address(account) for account in table["unseen"]),
         duplicates=frozenset(Address(account) for account in table["duplicates"]),
         reason_to_refrain=str(table["reason"]),
         tolerance=Score(int(table["tolerance"])),

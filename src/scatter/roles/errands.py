@@ -64,7 +64,8 @@ async def _start_or_cancel(
     chain: Chain, job: Job, head: Head, turn: int, patience: Patience
 ) -> Timestamp | None:
     due = _in_turn(job.join_deadline, turn, patience)
-    if head.time < due:
+    nobody_else_can_join = job.full and chain.account == job.requester
+    if head.time < due and not nobody_else_can_join:
         return due
     try:
         await (chain.start(job.number) if job.trainers else chain.cancel(job.number))

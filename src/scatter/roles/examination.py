@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import structlog
 
 from scatter.learning.job_file import JobFile, JobKind, read_job
-from scatter.learning.model_file import ModelRefused, check_model, model_digest, write_model
+from scatter.learning.model_file import ModelRefused, model_digest, write_model
 from scatter.learning.model_schema import ModelSchema
 from scatter.learning.scores import Failed, read_scores
 from scatter.lifecycle.job import Job, Trainer
@@ -25,14 +26,15 @@ from scatter.ports.content import ContentNotFound, ContentRefused
 from scatter.ports.peers import KeyRefused, PeerUnreachable
 from scatter.ports.sandbox import Outcome, Task, bound_limits
 from scatter.roles.duty import SandboxPolicy, Surroundings
-from scatter.roles.keys import model_context, obtain_key
-from scatter.roles.workplace import SEAL_SLACK, SEALED_MODEL, Workplace
-from scatter.sealing import SealBroken, WrongKey, open_sealed
+from scatter.roles.opening import open_model
+from scatter.roles.workplace import Workplace
+from scatter.sealing import SealBroken, WrongKey
 
 log = structlog.get_logger()
 
 _FRESH = "fresh"
-_NO_KEY = "no key"
+LEAST_TOLERANCE: Final = 10
+"""Basis points; evaluations of the same weights differ by far less between machines."""
 
 
 class KeysMissing(ScatterError):
@@ -51,6 +53,8 @@ class Examination:
     """One per model, in the order of submission."""
     remarks: tuple[str, ...]
     """Per model: why it scores 0 unseen, or empty."""
+    unseen: frozenset[Address]
+    """Trainers whose key or model this node could not get; others may have."""
     duplicates: frozenset[Address]
     """Trainers whose model equals an earlier one."""
     reason_to_refrain: str
@@ -75,22 +79,31 @@ class Examiner:
         JobNotAllowed.
         """
         assert job.dataset is not None, "scoring opens with the dataset"
-        folder = await self.workplace.evaluation_job()
-        data = await self.workplace.dataset(job.dataset)
         refusal = self._refusal(job)
         if refusal:
             raise JobNotAllowed(refusal)
         try:
+            folder = await self.workplace.evaluation_job()
+            data = await self.workplace.dataset(job.dataset)
             evaluation = await asyncio.to_thread(read_job, folder, JobKind.EVALUATE)
-        except BadInput as problem:
-            return self._refrain(job, f"The evaluation job cannot be read: {problem}")
+        except (BadInput, ContentRefused) as problem:
+            return refraining(job, f"The evaluation job cannot be used: {problem}")
+        if not await self._fits_the_training(evaluation):
+            return refraining(job, "The evaluation job is for another model than was trained.")
 
         remarks = dict.fromkeys((trainer.account for trainer in job.models), "")
-        models, duplicates = await self._open_models(job, evaluation, remarks, give_up_on_keys)
+        unseen: set[Address] = set()
+        models, duplicates = await self._open_models(job, evaluation, remarks, unseen)
+        if unseen and not give_up_on_keys:
+            raise KeysMissing(
+                f"{len(unseen)} of {len(job.models)} keys of job {job.number} are "
+                f"outstanding, the first of {min(unseen)}."
+            )
         scores, reason = await self._score(folder, data, evaluation, models, remarks)
         return Examination(
             scores=tuple(scores.get(trainer.account, Score(0)) for trainer in job.models),
             remarks=tuple(remarks[trainer.account] for trainer in job.models),
+            unseen=frozenset(unseen),
             duplicates=duplicates,
             reason_to_refrain=reason,
             tolerance=tolerance(evaluation),
@@ -106,23 +119,22 @@ class Examiner:
             "sandbox, or name the job in trusted_jobs."
         )
 
-    def _refrain(self, job: Job, reason: str) -> Examination:
-        nothing = (Score(0),) * len(job.models)
-        return Examination(nothing, ("",) * len(job.models), frozenset(), reason, Score(10))
+    async def _fits_the_training(self, evaluation: JobFile) -> bool:
+        folder = await self.workplace.training_job()
+        try:
+            training = await asyncio.to_thread(read_job, folder, JobKind.TRAIN)
+        except BadInput as problem:
+            # Its runtime need not be here; whether it can be run was for the trainers to judge.
+            log.info("the training job cannot be read here", why=str(problem))
+            return True
+        return training.model == evaluation.model
 
     async def _open_models(
-        self, job: Job, evaluation: JobFile, remarks: dict[Address, str], give_up_on_keys: bool
+        self, job: Job, evaluation: JobFile, remarks: dict[Address, str], unseen: set[Address]
     ) -> tuple[dict[Address, Path], frozenset[Address]]:
         attempts = await asyncio.gather(
-            *(self._open(job, trainer, evaluation.model, remarks) for trainer in job.models)
+            *(self._open(trainer, evaluation.model, remarks, unseen) for trainer in job.models)
         )
-        missing = [t.account for t, got in zip(job.models, attempts, strict=True) if got is None]
-        outstanding = [account for account in missing if remarks[account].startswith(_NO_KEY)]
-        if outstanding and not give_up_on_keys:
-            raise KeysMissing(
-                f"{len(outstanding)} of {len(job.models)} keys of job {job.number} are "
-                f"outstanding, the first of {outstanding[0]}."
-            )
         models: dict[Address, Path] = {}
         duplicates: set[Address] = set()
         seen: dict[bytes, Address] = {}
@@ -139,35 +151,20 @@ class Examiner:
         return models, frozenset(duplicates)
 
     async def _open(
-        self, job: Job, trainer: Trainer, schema: ModelSchema, remarks: dict[Address, str]
+        self,
+        trainer: Trainer,
+        schema: ModelSchema,
+        remarks: dict[Address, str],
+        unseen: set[Address],
     ) -> Path | None:
         try:
-            return await self._opened(job, trainer, schema)
+            return await open_model(self.workplace, trainer, schema, [trainer.account])
         except (KeyRefused, PeerUnreachable, ContentNotFound) as problem:
-            remarks[trainer.account] = f"{_NO_KEY}: {problem}"
+            remarks[trainer.account] = str(problem)
+            unseen.add(trainer.account)
         except (ContentRefused, SealBroken, WrongKey, ModelRefused) as problem:
             remarks[trainer.account] = str(problem)
         return None
-
-    async def _opened(self, job: Job, trainer: Trainer, schema: ModelSchema) -> Path:
-        path = self.workplace.folder / f"{trainer.account}.safetensors"
-        if path.exists():
-            return path
-        commitment = trainer.key_commitment
-        assert commitment is not None, "only submitted models are opened"
-        most = schema.size + SEAL_SLACK
-        key = await obtain_key(self.surroundings, job, trainer, [trainer.account])
-        sealed = await self.workplace.sealed_model(trainer, most)
-        if not sealed.is_file():
-            raise ContentRefused(f"The folder of {trainer.account} has no file {SEALED_MODEL}.")
-        context = model_context(self.surroundings, job, trainer.account)
-        opened = self.workplace.fresh(f"{trainer.account}.unchecked")
-        await asyncio.to_thread(
-            open_sealed, sealed, opened, key, context, commitment, most_bytes=most
-        )
-        await asyncio.to_thread(check_model, opened, schema)
-        opened.rename(path)
-        return path
 
     async def _score(
         self,
@@ -179,7 +176,7 @@ class Examiner:
     ) -> tuple[dict[Address, Score], str]:
         """Scores by account, and why to refrain. All models in one run; alone if that breaks."""
         if not models:
-            return {}, ""
+            return {}, await self._try_fresh(folder, data, evaluation)
         found, outcome = await self._evaluate(folder, data, evaluation, dict(models))
         if found is None and len(models) > 1:
             found = {}
@@ -236,6 +233,15 @@ class Examiner:
         return {Address(name): score for name, score in read.items()}, ""
 
 
+def refraining(job: Job, reason: str) -> Examination:
+    """What is found when nothing could be scored, for this reason."""
+    count = len(job.models)
+    nothing = (Score(0),) * count
+    return Examination(
+        nothing, ("",) * count, frozenset(), frozenset(), reason, Score(LEAST_TOLERANCE)
+    )
+
+
 def tolerance(evaluation: JobFile) -> Score:
     """The larger of one example and 10 basis points.
 
@@ -243,7 +249,7 @@ def tolerance(evaluation: JobFile) -> Score:
     """
     examples = evaluation.settings.get("examples", 0)
     one = -(-10_000 // examples) if type(examples) is int and examples > 0 else 0
-    return Score(max(10, min(one, 10_000)))
+    return Score(max(LEAST_TOLERANCE, min(one, 10_000)))
 
 
 def write_fresh_model(target: Path, schema: ModelSchema, seed: int) -> None:

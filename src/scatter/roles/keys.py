@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from eth_account.signers.local import LocalAccount
 
-from scatter.lifecycle.job import Job, Trainer, fold, phase
-from scatter.lifecycle.verdict import judge
-from scatter.lifecycle.vocabulary import Phase, Verdict
+from scatter.lifecycle.job import Job, Trainer, fold
+from scatter.lifecycle.keys import may_ask_for_key
 from scatter.mechanism.units import Address, JobId
 from scatter.ports.peers import KeyRefused, KeyReply, PeerUnreachable
 from scatter.ports.statements import Deployment, sign_key_reply
@@ -56,22 +55,12 @@ class KeyKeeping:
         )
 
     async def _may_ask(self, job: Job, trainer: Address, asker: Address) -> bool:
-        if asker == job.requester:
-            return is_bought(job, trainer)
-        if trainer != self.surroundings.chain.account:
+        chain = self.surroundings.chain
+        if asker != job.requester and trainer != chain.account:
             return False
-        if asker in job.committee:
-            return True
-        head = await self.surroundings.chain.head()
-        in_challenge = phase(job, head.time) is Phase.CHALLENGE
-        return in_challenge and await self.surroundings.chain.is_elector(job.number, asker)
-
-
-def is_bought(job: Job, trainer: Address) -> bool:
-    """Whether the requester has paid for this trainer's model."""
-    if not job.over or job.verdict is not Verdict.NORMAL:
-        return False
-    return any(accepted.account == trainer for accepted in judge(job).accepted)
+        head = await chain.head()
+        is_elector = await chain.is_elector(job.number, asker)
+        return may_ask_for_key(job, trainer, asker, head.time, is_elector=is_elector)
 
 
 async def obtain_key(

@@ -16,10 +16,10 @@ import structlog
 
 from scatter.learning.aggregation import aggregate, score_weights
 from scatter.learning.job_file import JobKind, read_job
-from scatter.learning.model_file import ModelRefused, check_model
+from scatter.learning.model_file import ModelRefused
 from scatter.learning.model_schema import ModelSchema
 from scatter.lifecycle.commitments import commit_to_dataset
-from scatter.lifecycle.job import Job, Trainer, fold, phase
+from scatter.lifecycle.job import Job, fold, phase
 from scatter.lifecycle.verdict import judge
 from scatter.lifecycle.vocabulary import Phase, Verdict
 from scatter.mechanism.errors import BadInput, ScatterError
@@ -30,9 +30,9 @@ from scatter.ports.peers import KeyRefused, PeerUnreachable
 from scatter.ports.store import Kind
 from scatter.roles.duty import Patience, Surroundings
 from scatter.roles.errands import run_errands
-from scatter.roles.keys import model_context, obtain_key
-from scatter.roles.workplace import SEAL_SLACK, Workplace
-from scatter.sealing import Key, SealBroken, WrongKey, open_sealed
+from scatter.roles.opening import open_model
+from scatter.roles.workplace import Workplace, read_training_job
+from scatter.sealing import SealBroken, WrongKey
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ class Requester:
         Raises BadInput when a folder is not what it must be, or the two jobs do not fit;
         Refused when the protocol does not allow the terms.
         """
-        training = await asyncio.to_thread(read_job, proposal.training_job, JobKind.TRAIN)
+        training = await asyncio.to_thread(read_training_job, proposal.training_job)
         evaluation = await asyncio.to_thread(read_job, proposal.evaluation_job, JobKind.EVALUATE)
         if training.model != evaluation.model:
             raise BadInput(
@@ -143,9 +143,6 @@ class Requester:
         if view.over:
             return await self._collect(view, head)
         now = phase(view, head.time)
-        if now is Phase.OPEN and view.full:
-            await chain.start(job)
-            return None
         if now is Phase.DATASET and view.dataset is None:
             again = await self._publish_dataset(view, head)
             if again is not None:
@@ -214,7 +211,8 @@ class Requester:
             assert trainer.place is not None, "only submitted models are accepted"
             score = averages[trainer.place]
             try:
-                path = await self._buy(job, trainer, training.model, workplace)
+                holders = [trainer.account, *job.committee]
+                path = await open_model(workplace, trainer, training.model, holders)
             except (KeyRefused, PeerUnreachable, ContentNotFound) as problem:
                 if not give_up:
                     log.info("waiting for a bought model", job=job.number, why=str(problem))
@@ -232,24 +230,6 @@ class Requester:
         await workplace.clear()
         log.info("aggregated", job=job.number, models=len(models))
         return None
-
-    async def _buy(
-        self, job: Job, trainer: Trainer, schema: ModelSchema, workplace: Workplace
-    ) -> Path:
-        """Fetches, opens and checks one accepted model."""
-        most = schema.size + SEAL_SLACK
-        holders = [trainer.account, *job.committee]
-        key = await obtain_key(self.surroundings, job, trainer, holders)
-        sealed = await workplace.sealed_model(trainer, most)
-        opened = workplace.fresh(f"{trainer.account}.safetensors")
-        context = model_context(self.surroundings, job, trainer.account)
-        commitment = trainer.key_commitment
-        assert commitment is not None, "only submitted models are bought"
-        await asyncio.to_thread(
-            open_sealed, sealed, opened, Key(key), context, commitment, most_bytes=most
-        )
-        await asyncio.to_thread(check_model, opened, schema)
-        return opened
 
     async def _aggregate(
         self,

@@ -17,8 +17,9 @@ from scatter.learning.job_file import JobFile, JobKind, read_job
 from scatter.learning.model_file import ModelRefused, check_model
 from scatter.learning.scores import read_training_report
 from scatter.lifecycle.job import Job, fold, phase
-from scatter.lifecycle.vocabulary import Phase
-from scatter.mechanism.errors import BadInput, ScatterError
+from scatter.lifecycle.reasons import FULL, NOT_OPEN, TOO_LATE
+from scatter.lifecycle.vocabulary import Phase, Role
+from scatter.mechanism.errors import BadInput, Refused, ScatterError
 from scatter.mechanism.units import Digest, JobId, Timestamp, Tokens
 from scatter.ports.chain import Head
 from scatter.ports.sandbox import Task, bound_limits
@@ -26,12 +27,20 @@ from scatter.ports.store import Kind
 from scatter.roles.duty import Offer, Patience, SandboxPolicy, Surroundings
 from scatter.roles.errands import run_errands
 from scatter.roles.keys import model_context
-from scatter.roles.workplace import MODEL, SEALED_MODEL, Workplace
+from scatter.roles.workplace import (
+    BASE_MODEL,
+    MODEL,
+    SEALED_MODEL,
+    Workplace,
+    read_training_job,
+)
 from scatter.sealing import Key, key_commitment, new_key, seal
 
 log = structlog.get_logger()
 
 _OWN = "own"
+_TRAINED = "trained"
+_OTHERS_WERE_QUICKER = {FULL, NOT_OPEN, TOO_LATE}
 
 
 class TrainingFailed(ScatterError):
@@ -89,7 +98,7 @@ class Trainer:
                 f"No data is configured for the topic {view.created.topic!r}; "
                 "add a [[trainer.topics]] entry to node.toml."
             )
-        await self._inspect(view, Workplace(self.surroundings, view, self.name))
+        await self._consider(view, Workplace(self.surroundings, view, self.name))
         await self.surroundings.chain.join(job, stake)
 
     async def _look(self, job: JobId) -> tuple[Job | None, Head]:
@@ -113,15 +122,38 @@ class Trainer:
         ):
             return
         holdings = await self.surroundings.chain.holdings(self.surroundings.chain.account)
+        if holdings.role is not Role.NONE:
+            log.warning("an account with a role stake cannot join", job=job.number)
+            return
         if holdings.balance < offer.stake:
             log.warning("balance too low to join", job=job.number, stake=offer.stake)
             return
-        await self._inspect(job, workplace)
-        await self.surroundings.chain.join(job.number, offer.stake)
-        log.info("joined", job=job.number, stake=offer.stake)
+        await self._consider(job, workplace)
+        try:
+            await self.surroundings.chain.join(job.number, offer.stake)
+        except Refused as refusal:
+            if str(refusal) not in _OTHERS_WERE_QUICKER:
+                raise
+            log.info("others were quicker", job=job.number)
+        else:
+            log.info("joined", job=job.number, stake=offer.stake)
+
+    async def _consider(self, job: Job, workplace: Workplace) -> None:
+        """Looks at both jobs before a stake is at risk; raises BadInput.
+
+        An evaluation job for another model would score every honest one 0.
+        """
+        training = await self._inspect(job, workplace)
+        folder = await workplace.evaluation_job()
+        evaluation = await asyncio.to_thread(read_job, folder, JobKind.EVALUATE)
+        if evaluation.model != training.model:
+            raise BadInput(
+                f"The evaluation job of job {job.number} is for another model than its training "
+                "job; it was not joined."
+            )
 
     async def _inspect(self, job: Job, workplace: Workplace) -> JobFile:
-        """Looks at the training job before committing to it; raises BadInput."""
+        """The training job, if it may run here and is what it was published as; else BadInput."""
         sandbox = self.surroundings.sandbox
         if not self.policy.allows(job.created.training_job, sandbox.isolation):
             raise BadInput(
@@ -130,7 +162,7 @@ class Trainer:
                 "sandbox, or name the job in trusted_jobs."
             )
         folder = await workplace.training_job()
-        training = await asyncio.to_thread(read_job, folder, JobKind.TRAIN)
+        training = await asyncio.to_thread(read_training_job, folder)
         if training.topic != job.created.topic:
             raise BadInput(
                 f"Job {job.number} is published under {job.created.topic!r}, "
@@ -143,7 +175,9 @@ class Trainer:
         published = await store.recall(Kind.MODEL, job.number, _OWN)
         if published is None:
             training = await self._inspect(job, workplace)
-            model = await self.train(job, training, workplace)
+            model = await self._trained_before(job, training, workplace)
+            if model is None:
+                model = await self.train(job, training, workplace)
             published = await self._publish(job, model, workplace)
         key = await store.recall(Kind.MODEL_KEY, job.number, chain.account)
         assert key is not None, "the key is kept before the model is published"
@@ -162,11 +196,12 @@ class Trainer:
                 f"Job {job.number} was joined, but no data is configured for {training.topic!r}; "
                 "add a [[trainer.topics]] entry to node.toml before the training deadline."
             )
-        output = workplace.fresh("trained")
-        base = workplace.folder / "training-job" / "base.safetensors"
+        output = workplace.fresh(_TRAINED)
+        folder = await workplace.training_job()
+        base = folder / BASE_MODEL
         task = Task(
             verb="train",
-            job=workplace.folder / "training-job",
+            job=folder,
             data=offer.data,
             output=output,
             models={"base": base} if base.is_file() else {},
@@ -193,6 +228,20 @@ class Trainer:
             Kind.TRAINING, job.number, _OWN, json.dumps(facts).encode()
         )
         log.info("trained", job=job.number, seconds=round(outcome.seconds, 2))
+        return model
+
+    async def _trained_before(
+        self, job: Job, training: JobFile, workplace: Workplace
+    ) -> Path | None:
+        """What an earlier run left, if it ended well and was not published."""
+        if await self.surroundings.store.recall(Kind.TRAINING, job.number, _OWN) is None:
+            return None
+        model = workplace.folder / _TRAINED / MODEL
+        try:
+            await asyncio.to_thread(check_model, model, training.model)
+        except ModelRefused as problem:
+            log.warning("trains again", job=job.number, why=str(problem))
+            return None
         return model
 
     async def _publish(self, job: Job, model: Path, workplace: Workplace) -> bytes:

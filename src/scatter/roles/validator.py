@@ -13,12 +13,14 @@ import structlog
 from scatter.lifecycle.commitments import commit_to_scores
 from scatter.lifecycle.job import Job, Member, fold, phase
 from scatter.lifecycle.vocabulary import Phase
+from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.units import WHOLE, JobId, Score, Timestamp
 from scatter.ports.chain import Head
+from scatter.ports.content import ContentNotFound
 from scatter.ports.store import Kind
 from scatter.roles.duty import Patience, SandboxPolicy, Surroundings
 from scatter.roles.errands import run_errands
-from scatter.roles.examination import Examination, Examiner, KeysMissing
+from scatter.roles.examination import Examination, Examiner, KeysMissing, refraining
 from scatter.roles.workplace import Workplace
 
 log = structlog.get_logger()
@@ -81,6 +83,12 @@ class Validator:
             except KeysMissing as missing:
                 log.info("waiting for keys", job=job.number, why=str(missing))
                 return Timestamp(head.time + self.patience.retry)
+            except ContentNotFound as problem:
+                if not give_up:
+                    log.info("waiting for the dataset", job=job.number, why=str(problem))
+                    return Timestamp(head.time + self.patience.retry)
+                # Silence would be fined, too, and would give the requester its reward back.
+                found = refraining(job, f"The evaluation cannot be had: {problem}")
             kept = _encode(found, secrets.token_bytes(32))
             await store.keep(Kind.SCORES, job.number, _OWN, kept)
         scores, salt, reason = decode_scores(kept)
@@ -97,8 +105,10 @@ class Validator:
         chain = self.surroundings.chain
         kept = await self.surroundings.store.recall(Kind.SCORES, job.number, _OWN)
         if kept is None:
-            log.error("the scores committed to are not in the store", job=job.number)
-            return
+            raise ScatterError(
+                f"The scores of job {job.number} are not in this node's store; "
+                "they were committed to from another data directory."
+            )
         scores, salt, _ = decode_scores(kept)
         await chain.reveal_scores(job.number, chain.account, scores, salt)
         log.info("revealed scores", job=job.number, scores=list(scores))

@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scatter.learning.job_file import JobFile, JobKind, read_job
+from scatter.learning.model_file import ModelRefused, check_model
 from scatter.lifecycle.job import Job, Trainer
+from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Address, Digest
 from scatter.roles.duty import Surroundings
 
 SEALED_MODEL = "model.sealed"
 """The one file of the folder that a trainer publishes."""
 MODEL = "model.safetensors"
+BASE_MODEL = "base.safetensors"
+"""In a training job's folder: the weights to start from, if the job has any."""
 MOST_JOB_BYTES = 64 << 20
 """Of a job's folder: code and description, no data."""
 MOST_DATASET_BYTES = 16 << 30
@@ -79,3 +84,15 @@ class Workplace:
                 digest, path, most_bytes=most_bytes, sources=sources
             )
         return path
+
+
+def read_training_job(folder: Path) -> JobFile:
+    """The training job in this folder. Raises BadInput, also for weights of another model."""
+    training = read_job(folder, JobKind.TRAIN)
+    base = folder / BASE_MODEL
+    if base.exists():
+        try:
+            check_model(base, training.model)
+        except ModelRefused as problem:
+            raise BadInput(f"The weights to start from do not fit the job: {problem}") from problem
+    return training
