@@ -88,7 +88,7 @@ def standing(job: uint256, account: address) -> uint256:
     if self.condemned[job][account] or conduct == 1:
         return MALICIOUS
     mark: uint256 = self.marks[job]
-    if ((mark >> 81) & 1) == 0:
+    if (mark >> 81) & 1 == 0:
         return UNKNOWN
     if account == staticcall Protocol(PROTOCOL).requesterOf(job):
         return BENEVOLENT + ((mark >> 80) & 1)

@@ -331,13 +331,13 @@ def publishDataset(job: uint256, dataset: bytes32, salt: bytes32):
     life: uint256 = self._life(job)
     refusals._require(msg.sender == words._account(life), "job: only the requester")
     self._require_phase(life, DATASET, "job: not awaiting the dataset")
-    refusals._require(((life >> PUBLISHED) & 1) == 0, "job: already published")
+    refusals._require((life >> PUBLISHED) & 1 == 0, "job: already published")
     self._require_in_time(life)
     refusals._require(dataset != empty(bytes32), "job: empty digest")
     life |= 1 << PUBLISHED
     log DatasetPublished(job=job, requester=msg.sender, dataset=dataset)
     extcall EVALUATION_JOBS.publish(job, dataset, salt)
-    if ((life >> DRAWN) & 1) == 0 and staticcall VOTES.canDraw(job):
+    if (life >> DRAWN) & 1 == 0 and staticcall VOTES.canDraw(job):
         life = self._draw(job, life)
     self._score_when_ready(job, life)
 
@@ -352,15 +352,15 @@ def joinJob(job: uint256, stake: uint256):
     """
     life: uint256 = self._life(job)
     terms: uint256 = self.terms[job]
-    refusals._require(((life >> PHASE) & 255) == OPEN, "job: not open")
+    refusals._require((life >> PHASE) & 255 == OPEN, "job: not open")
     self._require_in_time(life)
     refusals._require(msg.sender != words._account(life), "job: requester cannot join")
     self.lives[job] = life + (1 << TRAINERS)
     log TrainerJoined(job=job, trainer=msg.sender, stake=stake)
     extcall TOKEN.lockStake(
         job,
-        ((life >> TRAINERS) & 255),
-        ((terms >> 168) & 255),
+        (life >> TRAINERS) & 255,
+        (terms >> 168) & 255,
         msg.sender,
         stake,
         (terms & (2**96 - 1)),
@@ -378,7 +378,7 @@ def submitModel(job: uint256, model: bytes32, keyCommitment: bytes32):
     self._require_in_time(life)
     seat: uint256 = staticcall TOKEN.seatOf(job, msg.sender)
     refusals._require(seat > 0, "job: not a trainer")
-    place: uint256 = ((life >> MODEL_COUNT) & 255)
+    place: uint256 = (life >> MODEL_COUNT) & 255
     life += 1 << MODEL_COUNT
     log ModelSubmitted(job=job, trainer=msg.sender, model=model, keyCommitment=keyCommitment)
     extcall MODELS.mint(job, place, msg.sender, seat - 1, model, keyCommitment)
@@ -497,11 +497,11 @@ def startJob(job: uint256):
     """
     life: uint256 = self._life(job)
     self._require_phase(life, OPEN, "job: not open")
-    refusals._require(((life >> TRAINERS) & 255) > 0, "job: nobody joined")
+    refusals._require((life >> TRAINERS) & 255 > 0, "job: nobody joined")
     refusals._require(
         msg.sender == words._account(life) or self._is_due(life), "job: only the requester"
     )
-    self._move_on(job, life, TRAINING, ((self.terms[job] >> 96) & (2**40 - 1)))
+    self._move_on(job, life, TRAINING, (self.terms[job] >> 96) & (2**40 - 1))
     log TrainingStarted(job=job, actor=msg.sender)
 
 
@@ -512,7 +512,7 @@ def cancelJob(job: uint256):
     """
     life: uint256 = self._life(job)
     self._require_phase(life, OPEN, "job: not open")
-    refusals._require(((life >> TRAINERS) & 255) == 0, "job: somebody joined")
+    refusals._require((life >> TRAINERS) & 255 == 0, "job: somebody joined")
     refusals._require(self._is_due(life), "job: too early")
     self._move_on(job, life, CANCELLED, 0)
     log JobCancelled(job=job, actor=msg.sender)
@@ -527,7 +527,7 @@ def closeTraining(job: uint256):
     life: uint256 = self._life(job)
     self._require_phase(life, TRAINING, "job: not in training")
     refusals._require(self._is_due(life), "job: too early")
-    if ((life >> MODEL_COUNT) & 255) == 0:
+    if (life >> MODEL_COUNT) & 255 == 0:
         self._settle(job, life)
     else:
         self.lives[job] = self._close(job, life)
@@ -540,7 +540,7 @@ def drawCommittee(job: uint256):
     """
     life: uint256 = self._life(job)
     self._require_phase(life, DATASET, "job: not awaiting the dataset")
-    refusals._require(((life >> DRAWN) & 1) == 0, "job: already drawn")
+    refusals._require((life >> DRAWN) & 1 == 0, "job: already drawn")
     self._require_in_time(life)
     self._score_when_ready(job, self._draw(job, life))
 
@@ -551,9 +551,9 @@ def settle(job: uint256):
     @notice Pays everybody and ends the job.
     """
     life: uint256 = self._life(job)
-    phase: uint256 = ((life >> PHASE) & 255)
+    phase: uint256 = (life >> PHASE) & 255
     refusals._require(phase < SETTLED, "job: already over")
-    deadline: uint256 = ((life >> DEADLINE) & (2**40 - 1))
+    deadline: uint256 = (life >> DEADLINE) & (2**40 - 1)
     if phase == SCORING:
         phase, deadline = staticcall VOTES.phase(job)
     refusals._require(
@@ -602,9 +602,9 @@ def phase(job: uint256) -> (uint256, uint256):
             0 when the job does not exist; no deadline when it is over.
     """
     life: uint256 = self.lives[job]
-    if ((life >> PHASE) & 255) == SCORING:
+    if (life >> PHASE) & 255 == SCORING:
         return staticcall VOTES.phase(job)
-    return ((life >> PHASE) & 255), ((life >> DEADLINE) & (2**40 - 1))
+    return (life >> PHASE) & 255, (life >> DEADLINE) & (2**40 - 1)
 
 
 @view
@@ -705,7 +705,7 @@ def _close(job: uint256, life: uint256) -> uint256:
     electorate: uint256 = 0
     validators: uint256 = 0
     seedBlock, electorate, validators = extcall VOTES.close(
-        job, ((life >> MODEL_COUNT) & 255)
+        job, (life >> MODEL_COUNT) & 255
     )
     log TrainingClosed(
         job=job,
@@ -732,7 +732,7 @@ def _draw(job: uint256, life: uint256) -> uint256:
     stakes: DynArray[uint256, 16] = []
     for member: uint256 in drawn:
         members.append(words._account(member))
-        stakes.append((member >> 160))
+        stakes.append(member >> 160)
     log CommitteeDrawn(job=job, actor=msg.sender, members=members, stakes=stakes)
     return life | (1 << DRAWN)
 
@@ -742,7 +742,7 @@ def _score_when_ready(job: uint256, life: uint256):
     """
     @notice Keeps the job's life; opens the scoring once dataset and committee are there.
     """
-    if ((life >> PUBLISHED) & 3) == 3:
+    if (life >> PUBLISHED) & 3 == 3:
         self._move_on(job, life, SCORING, 0)
         extcall VOTES.open(job)
     else:

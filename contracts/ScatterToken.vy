@@ -135,7 +135,9 @@ DOMAIN: constant(bytes32) = keccak256(
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
 # Half of the order of secp256k1: of the two signatures with the same meaning, the lower counts.
-HALF_ORDER: constant(uint256) = 57896044618658097711785492504343953926418782139537452191302581570759080747168
+HALF_ORDER: constant(uint256) = (
+    57896044618658097711785492504343953926418782139537452191302581570759080747168
+)
 
 PROTOCOL: immutable(address)
 TRAINER_RATE: immutable(uint256)
@@ -402,7 +404,7 @@ def _penalise(job: uint256, account: address, role: uint256) -> uint256:
     holds: bool = record & 255 == role
     stake: uint256 = (record >> 160) if holds else 0
     low: uint256 = 128 * (role - 1)
-    before: uint256 = ((self.offences[account] >> low) & (2**128 - 1))
+    before: uint256 = (self.offences[account] >> low) & (2**128 - 1)
     fine: uint256 = self._penalty(before, stake)
     self.offences[account] += 1 << low
     log Penalised(
@@ -416,7 +418,7 @@ def _penalise(job: uint256, account: address, role: uint256) -> uint256:
     if fine > 0:
         self.lottery += fine
         record = words._put(record, 160, 96, stake - fine)
-        if fine == stake and ((record >> 48) & (2**40 - 1)) == 0:
+        if fine == stake and (record >> 48) & (2**40 - 1) == 0:
             record = self._leave(account, record)
         self.roles[account] = record
     return fine
@@ -486,7 +488,7 @@ def requestUnstake(account: address):
     self._only_the_protocol()
     record: uint256 = self.roles[account]
     refusals._require(record != 0, "role: none held")
-    refusals._require(((record >> 48) & (2**40 - 1)) == 0, "role: already leaving")
+    refusals._require((record >> 48) & (2**40 - 1) == 0, "role: already leaving")
     self.roles[account] = self._leave(account, record)
 
 
@@ -498,8 +500,8 @@ def withdraw(account: address):
     self._only_the_protocol()
     record: uint256 = self.roles[account]
     refusals._require(record != 0, "role: none held")
-    refusals._require(((record >> 48) & (2**40 - 1)) != 0, "role: not leaving")
-    refusals._require(block.timestamp >= ((record >> 120) & (2**40 - 1)), "role: still unbonding")
+    refusals._require((record >> 48) & (2**40 - 1) != 0, "role: not leaving")
+    refusals._require(block.timestamp >= (record >> 120) & (2**40 - 1), "role: still unbonding")
     self.roles[account] = 0
     self._move(self, account, (record >> 160))
     log RoleWithdrawn(account=account, role=record & 255, stake=(record >> 160))
@@ -511,7 +513,7 @@ def _leave(account: address, record: uint256) -> uint256:
     @notice Swaps an account out of its role's array; returns its record, now leaving.
     """
     role: uint256 = record & 255
-    index: uint256 = ((record >> 88) & (2**32 - 1))
+    index: uint256 = (record >> 88) & (2**32 - 1)
     last: uint256 = (self.sizes[role] & (2**32 - 1)) - 1
     if index != last:
         moved: address = words._account(self.holders[role][last])
@@ -531,7 +533,7 @@ def _seat(role: uint256, index: uint256, account: address):
     """
     holder: uint256 = self.holders[role][index]
     entries: uint256 = holder >> 200
-    if holder != 0 and ((holder >> 160) & (2**40 - 1)) != block.number:
+    if holder != 0 and (holder >> 160) & (2**40 - 1) != block.number:
         self.history[role][index][entries] = holder
         entries += 1
     self.holders[role][index] = (
@@ -592,7 +594,7 @@ def validatorAt(index: uint256, number: uint256) -> uint256:
 @internal
 def _holder_at(role: uint256, index: uint256, number: uint256) -> address:
     holder: uint256 = self.holders[role][index]
-    if ((holder >> 160) & (2**40 - 1)) > number:
+    if (holder >> 160) & (2**40 - 1) > number:
         # The first entry later than `number`; the one before it was in force.
         low: uint256 = 0
         high: uint256 = holder >> 200
@@ -600,7 +602,7 @@ def _holder_at(role: uint256, index: uint256, number: uint256) -> address:
             if low == high:
                 break
             middle: uint256 = (low + high) // 2
-            if ((self.history[role][index][middle] >> 160) & (2**40 - 1)) > number:
+            if (self.history[role][index][middle] >> 160) & (2**40 - 1) > number:
                 high = middle
             else:
                 low = middle + 1
@@ -616,11 +618,11 @@ def isElector(account: address, closing: uint256) -> bool:
             still holds that stake, or some of it.
     """
     record: uint256 = self.roles[account]
-    until: uint256 = ((record >> 48) & (2**40 - 1))
+    until: uint256 = (record >> 48) & (2**40 - 1)
     return (
         record & 255 == CHALLENGER
         and (record >> 160) > 0
-        and ((record >> 8) & (2**40 - 1)) < closing
+        and (record >> 8) & (2**40 - 1) < closing
         and (until == 0 or until >= closing)
     )
 
@@ -641,7 +643,7 @@ def holdings(account: address) -> (uint256, uint256, uint256, uint256, uint256):
         self.accounts[account] & (2**128 - 1),
         role,
         (record >> 160),
-        ((record >> 120) & (2**40 - 1)),
+        (record >> 120) & (2**40 - 1),
         offences,
     )
 
@@ -676,7 +678,13 @@ def approve(spender: address, amount: uint256) -> bool:
 
 @external
 def permit(
-    owner: address, spender: address, amount: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32
+    owner: address,
+    spender: address,
+    amount: uint256,
+    deadline: uint256,
+    v: uint8,
+    r: bytes32,
+    s: bytes32,
 ):
     """
     @notice An approval signed by its owner and sent by anybody (EIP-2612).

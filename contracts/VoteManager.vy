@@ -134,7 +134,7 @@ def draw(job: uint256) -> (DynArray[uint256, 16], uint256):
     """
     self._only_the_protocol()
     word: uint256 = self.draws[job]
-    eligible: uint256 = ((word >> 80) & (2**32 - 1))
+    eligible: uint256 = (word >> 80) & (2**32 - 1)
     refusals._require(eligible >= LEAST_COMMITTEE, "job: too few validators")
     seed_block: uint256 = (word & (2**40 - 1))
     refusals._require(block.number > seed_block, "job: too early")
@@ -255,7 +255,7 @@ def revealScores(
             self.slips[job][place][i // 16] = packed
             packed = 0
     session |= 1 << (REVEALED + place)
-    if ((session >> REVEALED) & 65_535) == ((session >> COMMITTED) & 65_535):
+    if (session >> REVEALED) & 65_535 == ((session >> COMMITTED) & 65_535):
         session = words._put(session, 80, 40, block.timestamp)
     self.sessions[job] = session
 
@@ -298,7 +298,7 @@ def accuse(job: uint256, accuser: address, target: address):
     if part == CHALLENGER:
         deadline += VOTE_WINDOW
     refusals._require(start <= block.timestamp and block.timestamp < deadline, "accusation: closed")
-    electorate: uint256 = ((self.draws[job] >> 112) & (2**32 - 1))
+    electorate: uint256 = (self.draws[job] >> 112) & (2**32 - 1)
     refusals._require(electorate >= LEAST_ELECTORATE, "accusation: too few electors")
     refusals._require(self._is_elector(job, accuser), "accusation: not an elector")
     refusals._require(accuser != target, "accusation: against oneself")
@@ -334,7 +334,7 @@ def vote(job: uint256, voter: address, target: address, guilty: bool) -> (addres
     if part == CHALLENGER:
         deadline += VOTE_WINDOW
     refusals._require(
-        ((accusation >> 192) & 1) == 0 and block.timestamp < deadline,
+        (accusation >> 192) & 1 == 0 and block.timestamp < deadline,
         "vote: closed",
     )
     refusals._require(self._is_elector(job, voter), "accusation: not an elector")
@@ -346,8 +346,8 @@ def vote(job: uint256, voter: address, target: address, guilty: bool) -> (addres
     if not guilty:
         return empty(address), 0
     accusation += 1 << 160
-    votes: uint256 = ((accusation >> 160) & (2**32 - 1))
-    upheld: bool = votes >= self._two_thirds(((self.draws[job] >> 112) & (2**32 - 1)))
+    votes: uint256 = (accusation >> 160) & (2**32 - 1)
+    upheld: bool = votes >= self._two_thirds((self.draws[job] >> 112) & (2**32 - 1))
     if upheld:
         accusation |= 1 << 192
     self.accusations[job][target] = accusation
@@ -368,7 +368,7 @@ def canDraw(job: uint256) -> bool:
     word: uint256 = self.draws[job]
     seed_block: uint256 = (word & (2**40 - 1))
     return (
-        ((word >> 80) & (2**32 - 1)) >= LEAST_COMMITTEE
+        (word >> 80) & (2**32 - 1) >= LEAST_COMMITTEE
         and block.number > seed_block
         and block.number <= seed_block + 256
     )
@@ -558,10 +558,10 @@ def _windows(session: uint256) -> (uint256, uint256):
     """
     if session & (2**40 - 1) == 0:
         return 2**40, 2**40
-    commit_end: uint256 = ((session >> 40) & (2**40 - 1))
-    if ((session >> COMMITTED) & 65_535) == 0:
+    commit_end: uint256 = (session >> 40) & (2**40 - 1)
+    if (session >> COMMITTED) & 65_535 == 0:
         return commit_end, commit_end
-    return commit_end, ((session >> 80) & (2**40 - 1))
+    return commit_end, (session >> 80) & (2**40 - 1)
 
 
 @view
@@ -573,7 +573,7 @@ def _acted(session: uint256) -> uint256:
 @view
 @internal
 def _place(job: uint256, session: uint256, account: address) -> uint256:
-    for place: uint256 in range(((session >> 120) & 255), bound=16):
+    for place: uint256 in range((session >> 120) & 255, bound=16):
         if words._account(self.members[job][place]) == account:
             return place
     return NOBODY
@@ -593,7 +593,7 @@ def _part(job: uint256, session: uint256, account: address) -> uint256:
 @internal
 def _is_elector(job: uint256, account: address) -> bool:
     return (
-        staticcall TOKEN.isElector(account, ((self.draws[job] >> 40) & (2**40 - 1)))
+        staticcall TOKEN.isElector(account, (self.draws[job] >> 40) & (2**40 - 1))
         and not staticcall REPUTATION.condemned(job, account)
     )
 

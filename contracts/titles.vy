@@ -167,7 +167,9 @@ def tokenURI(tokenId: uint256) -> String[66]:
         text[i // 32] = (text[i // 32] << 8) | letter
     return convert(
         concat(
-            b"ipfs://bafybei", convert(text[0], bytes32), convert(convert(text[1], uint160), bytes20)
+            b"ipfs://bafybei",
+            convert(text[0], bytes32),
+            convert(convert(text[1], uint160), bytes20),
         ),
         String[66],
     )
