@@ -6,8 +6,8 @@
 """
 
 struct Parameters:
-    supply: uint256
-    taxRate: uint256  # D_tx, basis points
+    supply: uint256  # N, units
+    taxRate: uint256  # D_tx, basis points; the three rates add up to 10,000 (eq. 1)
     trainerRate: uint256  # D_tr
     validatorRate: uint256  # D_v
     validatorStake: uint256  # S_v, the least

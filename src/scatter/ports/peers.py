@@ -4,7 +4,7 @@ A peer's identity is bound to its account, replies are signed, and nothing trave
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from scatter.mechanism.errors import ScatterError
@@ -21,13 +21,13 @@ class KeyRefused(ScatterError):
 
 @dataclass(frozen=True)
 class KeyReply:
-    """A model's key, signed by the account that handed it over (`docs/protocol.md`, section 6)."""
+    """A model's key, signed by the account that handed it over (`docs/protocol.md`, section 8)."""
 
     job: JobId
     trainer: Address
     model: Digest
     key_commitment: Digest
-    key: bytes
+    key: bytes = field(repr=False)
     asker: Address
     holder: Address
     signature: bytes

@@ -1,6 +1,6 @@
 """The keys of models: who may ask for one, and how one is got and kept.
 
-`docs/protocol.md`, section 6. Committee members may ask from the draw on, the electorate while a
+`docs/protocol.md`, section 8. Committee members may ask from the draw on, the electorate while a
 job is in CHALLENGE, the requester once the trainer was paid as accepted. The trainer answers, and
 so does every validator or challenger that verified the key, but these only to the requester.
 """
