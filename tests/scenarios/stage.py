@@ -7,11 +7,12 @@ anything to do, so a job of days takes a fraction of a second.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from eth_account import Account
@@ -25,6 +26,7 @@ from scatter.fakes.content import World as Published
 from scatter.fakes.peers import FakeNetwork, FakePeers
 from scatter.fakes.sandbox import FakeSandbox
 from scatter.fakes.store import FakeStore
+from scatter.lifecycle.commitments import commit_to_dataset
 from scatter.lifecycle.deployment import Block
 from scatter.lifecycle.job import Job, fold, phase
 from scatter.lifecycle.payments import Payment
@@ -32,6 +34,7 @@ from scatter.lifecycle.vocabulary import Phase, Role, Verdict
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.parameters import HARDENED, PAPER, Parameters, local
 from scatter.mechanism.units import UNIT, Address, JobId, Score, Seconds, Tokens
+from scatter.ports.chain import JobOrder
 from scatter.ports.peers import KeyReply
 from scatter.ports.sandbox import Task
 from scatter.ports.statements import Deployment
@@ -67,6 +70,17 @@ def train(task: Task) -> tuple[dict[str, np.ndarray], dict[str, object]]:
 
 def evaluate(name: str, path: Path, task: Task) -> float:
     return float(np.clip(abs(load_file(path)["w"][0]), 0, 1))
+
+
+class Meddled:
+    """A port around some of whose calls something happens."""
+
+    def __init__(self, port: object, calls: Mapping[str, Callable[..., Awaitable[Any]]]) -> None:
+        self._port, self._calls = port, calls
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._port, name)
+        return partial(self._calls[name], real) if name in self._calls else real
 
 
 class CountingWorld(FakeWorld):
@@ -135,6 +149,12 @@ class Node:
         self.peers.serve_keys(self._serve(KeyKeeping(whole, self.signer)))
         self.wakes.clear()
         self.seen.clear()
+
+    def meddle(self, port: str, **calls: Callable[..., Awaitable[Any]]) -> None:
+        """Something happens around a call: `calls` get the real one first, then its arguments."""
+        changed = Meddled(getattr(self.surroundings, port), calls)
+        self.surroundings = replace(self.surroundings, **{port: changed})
+        self.duty = self.make_duty(self.surroundings)
 
     def leave(self) -> None:
         """It does nothing any more, and nobody reaches it."""
@@ -286,6 +306,30 @@ class Stage:
             self.requester.build()
         after = len(self.world.ledger.jobs)
         return JobId(after) if after > before else self.publish(**changes)
+
+    def publish_unchecked(self, **changes: object) -> JobId:
+        """Another program than ours publishes these folders, whatever is in them."""
+        content, chain = self.requester.content, self.requester.chain
+        salt = bytes(32)
+        dataset = asyncio.run(self.requester.duty._keep_dataset(self.dataset, salt))
+        usual = JobOrder(
+            training_job=asyncio.run(content.add(self.training_job)),
+            evaluation_job=asyncio.run(content.add(self.evaluation_job)),
+            dataset_commitment=commit_to_dataset(dataset, salt),
+            topic=TOPIC,
+            reward=REWARD,
+            threshold=Score(4_000),
+            floor=Score(4_000),
+            most_trainers=len(self.trainers),
+            least_stake=Tokens(UNIT),
+            training_time=Seconds(600),
+        )
+        return asyncio.run(chain.create(replace(usual, **changes)))
+
+    def join_by_hand(self) -> None:
+        """All trainers join, whatever they would think of the job."""
+        for node in self.trainers:
+            asyncio.run(node.chain.join(FIRST_JOB, node.duty.offers[TOPIC].stake))
 
     def play_until(self, wanted: Phase, job: JobId = FIRST_JOB) -> None:
         """Lets everybody do their part until the job is in this phase."""
