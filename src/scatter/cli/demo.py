@@ -28,6 +28,9 @@ def demo(
         Path, typer.Option(help="Gets global.safetensors, report.json, and the nodes' logs.")
     ] = Path("demo-out"),
     chain: Annotated[str, typer.Option(help='"anvil", "embedded" or "any".')] = "any",
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Leave the network running until Ctrl-C.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Runs a real federated job: a local chain, a node for everybody, money and all.
@@ -42,9 +45,11 @@ def demo(
     from rich.console import Console
 
     from scatter.demo.cast import DemoOptions
-    from scatter.demo.play import run_demo
+    from scatter.demo.play import open_demo
     from scatter.demo.screen import Screen, show_report
     from scatter.devnet.local import read_engine
+    from scatter.node.running import find_http
+    from scatter.node.signals import stop_on_signals
 
     options = DemoOptions(
         trainers=trainers,
@@ -57,12 +62,29 @@ def demo(
         out=out,
     )
     console = Console(stderr=json)
-    with Screen(console) as screen:
-        report = asyncio.run(run_demo(options, screen, engine=read_engine(chain)))
-    if json:
-        typer.echo(report.as_json(), nl=False)
-    else:
-        show_report(console, report)
+    engine = read_engine(chain)
+
+    async def run() -> None:
+        with Screen(console) as screen:
+            async with open_demo(options, screen, engine=engine) as demo:
+                report = await demo.run()
+                screen.finish()
+                if json:
+                    typer.echo(report.as_json(), nl=False)
+                else:
+                    show_report(console, report)
+                if stay:
+                    console.print(
+                        f"\nThe chain answers at {demo.stage.local.rpc_url}, the nodes at"
+                    )
+                    for node in demo.stage.nodes.values():
+                        console.print(f"  {node.actor.name:14} http://{find_http(node.config)}")
+                    console.print(
+                        f"Tokens and settings lie in {out / 'nodes'}. Ctrl-C ends it all."
+                    )
+                    await stop_on_signals().wait()
+
+    asyncio.run(run())
 
 
 def _read_malicious(words: list[str] | None) -> dict[str, int]:

@@ -1,7 +1,105 @@
 """`scatter gas`: what each call costs, from receipts of a local chain."""
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from scatter.cli.output import AsJson
+
+if TYPE_CHECKING:
+    from scatter.demo.gas_script import GasMeasured
+
+ORIGINAL_JOB = (35, 15_403_873)
+"""Transactions and gas of the same job (6, 3, 2) on the contracts of the paper's authors."""
+ORIGINAL_DEPLOYMENT = 18_100_000
+
+
+def gas(
+    *,
+    trainers: Annotated[int, typer.Option(help="1 to 64.")] = 6,
+    validators: Annotated[int, typer.Option(help="1 to 16.")] = 3,
+    challengers: Annotated[int, typer.Option(help="1 to 32.")] = 2,
+    chain: Annotated[str, typer.Option(help='"anvil", "embedded" or "any".')] = "any",
+    json: AsJson = False,
+) -> None:
+    """Measures the seven contracts: their deployment, and one honest job, call by call.
+
+    Plays a script of transactions on a local chain of its own and reads the receipts; no nodes run.
+
+    Example: scatter gas --trainers 64 --validators 16
+    """
+    import asyncio
+    from dataclasses import asdict
+
+    from scatter.cli.output import show_json
+    from scatter.demo.gas_script import TARGETS, measure_gas
+    from scatter.devnet.local import read_engine
+
+    measured = asyncio.run(
+        measure_gas(trainers, validators, challengers, engine=read_engine(chain))
+    )
+    if not json:
+        _show(measured, (trainers, validators, challengers))
+        return
+    shown = {"chain": measured.chain, "targets": TARGETS}
+    for name, bill in {"deployment": measured.deployment, "job": measured.job}.items():
+        shown[name] = {
+            "transactions": bill.transactions,
+            "total": bill.total,
+            "by_call": {call: asdict(cost) for call, cost in bill.by_call.items()},
+        }
+    show_json(shown)
+
+
+def _show(measured: "GasMeasured", cast: tuple[int, int, int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from scatter.demo.gas_script import TARGETS
+
+    trainers, validators, challengers = cast
+    table = Table(
+        title=f"Gas on {measured.chain}: {trainers} trainers, {validators} validators, "
+        f"{challengers} challengers",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("call")
+    for name in ("times", "each", "dearest", "together"):
+        table.add_column(name, justify="right")
+    for bill, what in ((measured.deployment, "deployment"), (measured.job, "one honest job")):
+        for call, cost in bill.by_call.items():
+            each = cost.gas // cost.transactions
+            numbers = (cost.transactions, each, cost.most, cost.gas)
+            table.add_row(call, *(f"{number:,}" for number in numbers))
+        table.add_row(what, f"{bill.transactions}", "", "", f"{bill.total:,}", style="bold")
+        table.add_section()
+        table.add_row()
+    console = Console()
+    console.print()
+    console.print(table)
+    deployment, settlement = measured.deployment.total, measured.job.by_call["settle"].most
+    lines = [
+        _compare("deployment", deployment, TARGETS["deployment"], f"{ORIGINAL_DEPLOYMENT:,}"),
+        _compare("settlement", settlement, TARGETS["settlement"], ""),
+    ]
+    if cast == (6, 3, 2):
+        sent, used = ORIGINAL_JOB
+        lines.append(_compare("job", measured.job.total, TARGETS["job"], f"{used:,}"))
+        lines.append(
+            _compare("transactions", measured.job.transactions, TARGETS["transactions"], f"{sent}")
+        )
+    for line in lines:
+        console.print(line, highlight=False)
+
+
+def _compare(what: str, found: int, target: int, original: str) -> str:
+    verdict = "[green]within[/]" if found <= target else "[red]over[/]"
+    aside = f", the paper's own: {original}" if original else ""
+    return f"{what:13}{found:>11,}  {verdict} the target of {target:,}{aside}"
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds the command to the tree."""
+    app.command()(gas)

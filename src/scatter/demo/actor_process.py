@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from multiprocessing import connection, parent_process
 from pathlib import Path
 
@@ -23,8 +24,13 @@ _CHEATS = {
 }
 
 
-def play(config_file: Path, log: Path, cheating_part: str) -> None:
-    """Runs the node until it is told to end; its output goes to `log`."""
+def play(config_file: Path, log: Path, cheating_part: str, environ: Mapping[str, str]) -> None:
+    """Runs the node until it is told to end; its output goes to `log`.
+
+    `environ` is that of the demo: the server from which this process was forked may be older.
+    """
+    os.environ.clear()
+    os.environ.update(environ)
     _write_to(log)
     threading.Thread(target=_end_with_the_demo, daemon=True).start()
     config = read_config(config_file)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scatter.adapters.evm import EvmChain
@@ -22,9 +22,9 @@ class Sight:
     done: int
     of: int
     """How many have done what the phase waits for, of how many."""
+    note: str
     left: int | None
     """Seconds to the phase's deadline."""
-    note: str
 
 
 async def watch(
@@ -36,7 +36,7 @@ async def watch(
     """
     seconds: dict[str, float] = {}
     began = time.monotonic()
-    last: Phase | None = None
+    last = Phase.OPEN
     while True:
         check()
         head, history = await chain.head(), await chain.history(job)
@@ -44,13 +44,22 @@ async def watch(
         sight = look(view, head.time)
         if sight.phase is not last:
             now = time.monotonic()
-            if last is not None:
-                seconds[last.name.lower()] = seconds.get(last.name.lower(), 0.0) + now - began
+            seconds[last.name.lower()] = now - began
+            for passed in _passed(view, last, sight.phase):
+                show(Sight(job, passed, *_progress(view, passed), left=None))
             began, last = now, sight.phase
         show(sight)
         if view.over:
             return view, seconds
         await asyncio.sleep(POLL_SECONDS)
+
+
+def _passed(job: Job, last: Phase, present: Phase) -> Sequence[Phase]:
+    """The phases that are over, those too that were shorter than the time between two looks."""
+    end: int = present
+    if job.over:
+        end = Phase.SETTLED if job.scoring_opened_at is not None else last + 1
+    return [passed for passed in Phase if last <= passed < end]
 
 
 def look(job: Job, now: Timestamp) -> Sight:
@@ -59,7 +68,7 @@ def look(job: Job, now: Timestamp) -> Sight:
     until = deadline(job, now)
     left = None if until is None else max(0, until - now)
     done, of, note = _progress(job, current)
-    return Sight(job.number, current, done, of, left, note)
+    return Sight(job.number, current, done, of, note, left)
 
 
 def _progress(job: Job, current: Phase) -> tuple[int, int, str]:
@@ -71,7 +80,7 @@ def _progress(job: Job, current: Phase) -> tuple[int, int, str]:
             return len(job.models), len(job.trainers), "sealed models submitted"
         case Phase.DATASET:
             steps = (job.dataset is not None) + job.drawn
-            return steps, 2, "dataset published, committee drawn"
+            return steps, 2, "dataset and committee"
         case Phase.COMMIT:
             return job.decided, members, "members committed to scores"
         case Phase.REVEAL:

@@ -1,27 +1,27 @@
 """One command, one network, real jobs: what `scatter demo` does from start to end."""
 
 import asyncio
+import math
+import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-
-from scatter.adapters.blockstore import cut_folder
 from scatter.adapters.sandbox import open_sandbox
-from scatter.demo.cast import THRESHOLD, Cast, DemoOptions, assemble
+from scatter.demo.cast import THRESHOLD, DemoOptions, assemble
+from scatter.demo.folder import GLOBAL_MODEL, claim_folder
 from scatter.demo.gas import add_up_gas
 from scatter.demo.phases import Sight, watch
 from scatter.demo.report import Accuracy, DemoReport, account_for
-from scatter.demo.stage import Stage, clear_folder, set_stage
+from scatter.demo.stage import Stage, set_stage
 from scatter.demo.supply import count_supply
+from scatter.demo.yardstick import Lesson, Yardstick, evaluate, make_yardstick
 from scatter.devnet.local import Engine
 from scatter.learning.examples import find_examples
-from scatter.learning.job_file import JobKind, read_job
-from scatter.learning.scores import Failed, read_scores
 from scatter.learning.splits import write_shares
 from scatter.lifecycle.job import Job
 from scatter.lifecycle.payments import Payment
@@ -29,15 +29,12 @@ from scatter.lifecycle.verdict import judge
 from scatter.lifecycle.vocabulary import Verdict
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.parameters import Parameters, local, profile
-from scatter.mechanism.units import UNIT, WHOLE, Address, BlockNumber, Digest, JobId, Tokens
+from scatter.mechanism.units import UNIT, WHOLE, Address, BlockNumber, JobId, Tokens
 from scatter.ports.chain import Holdings
-from scatter.ports.sandbox import Isolation, Limits, Sandbox, Task, bound_limits
-from scatter.roles.workplace import MOST_JOB_BYTES
-from scatter.unixfs.building import drop
+from scatter.ports.sandbox import Isolation, Sandbox
 
-GLOBAL_MODEL = "global.safetensors"
-CHALLENGE_SECONDS = 12
-VOTE_SECONDS = 6
+LEAST_CHALLENGE_SECONDS = 12
+MOST_CHALLENGE_SECONDS = 300
 TRAINING_HOURS = 0.5
 _RESULT_SECONDS = 90.0
 
@@ -58,40 +55,6 @@ class DemoFailed(ScatterError):
     """A job of the demo did not end as it should; the message says where to look."""
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """The federated job: its folders, and everybody's data."""
-
-    training_job: Path
-    evaluation_job: Path
-    shares: Path
-
-    @property
-    def dataset(self) -> Path:
-        """What the models are scored on; no trainer has any of it."""
-        return self.shares / "eval"
-
-    def trusted(self) -> tuple[Digest, Digest]:
-        """The names of the two job folders, which ship with the package."""
-        folders = (self.training_job, self.evaluation_job)
-        training, evaluation = (cut_folder(folder, drop, MOST_JOB_BYTES) for folder in folders)
-        return training, evaluation
-
-
-def local_parameters(name: str) -> Parameters:
-    """A profile with windows of seconds: only the challenge window is ever waited for."""
-    return local(
-        profile(name),
-        join=300,
-        dataset=120,
-        commit=120,
-        reveal=60,
-        challenge=CHALLENGE_SECONDS,
-        vote=VOTE_SECONDS,
-        seed_delay=2,
-    )
-
-
 async def run_demo(
     options: DemoOptions, audience: Audience, *, engine: Engine = "any"
 ) -> DemoReport:
@@ -99,59 +62,66 @@ async def run_demo(
 
     Raises ScatterError with a sentence when something does not go as it should.
     """
+    async with open_demo(options, audience, engine=engine) as demo:
+        return await demo.run()
+
+
+@asynccontextmanager
+async def open_demo(
+    options: DemoOptions, audience: Audience, *, engine: Engine = "any"
+) -> AsyncIterator["Demo"]:
+    """A demo with its network running; all processes end when the context is left.
+
+    Raises ScatterError with a sentence when the network cannot be set up.
+    """
     folder = options.out.absolute()
-    clear_folder(folder)
-    folder.mkdir(parents=True)
+    known = profile(options.profile)
     cast = assemble(options)
-    lesson = await asyncio.to_thread(_prepare, folder, options)
     clock = _Clock()
-    audience.begin("starting a local chain, seven contracts and the nodes")
-    async with set_stage(
-        folder,
-        cast,
-        local_parameters(options.profile),
-        options.profile,
-        shares=lesson.shares,
-        trusted=lesson.trusted(),
-        engine=engine,
-    ) as stage:
-        clock.lap("set-up")
-        before = await _holdings(stage)
-        first_block = (await stage.chain.head()).number
-        jobs: list[Job] = []
-        for number in range(options.jobs):
-            job, seconds = await _run_job(stage, lesson, cast.rewards[number], audience)
-            clock.add(seconds)
-            jobs.append(job)
-        clock.restart()
-        last_block = (await stage.chain.head()).number
-        audience.begin("fetching the result and checking the books")
-        model = await _fetch_result(stage, jobs[-1], folder)
-        payments = await _payments(stage, jobs)
-        accuracy = await _measure(folder, lesson, stage.cast, jobs[-1], model)
-        supply = await count_supply(stage.rpc, stage.deployment)
-        bill = await add_up_gas(
-            stage.rpc, stage.deployment, BlockNumber(first_block + 1), last_block
-        )
-        after = await _holdings(stage)
-        sandbox = str((await stage.requester.ask("GET", "/status"))["sandbox"])
-        clock.lap("result")
-        report = DemoReport(
-            options=_shown(options),
-            accuracy=accuracy,
-            accounts=account_for(cast, before, after, payments),
-            gas=bill,
-            supply_ok=supply.adds_up,
-            supply=supply.as_table(),
-            lottery=supply.lottery,
-            sandbox=sandbox,
-            chain=stage.local.name,
-            verdicts=[job.verdict.name.lower().replace("_", " ") for job in jobs],
-            seconds=clock.seconds,
-        )
-    report.write(folder)
-    shutil.rmtree(folder / "work", ignore_errors=True)
-    return report
+    with claim_folder(folder):
+        sandbox = open_sandbox(Isolation.NONE).sandbox
+        audience.begin("training on all data at one place, to compare")
+        lesson = await asyncio.to_thread(_prepare, folder, options)
+        yardstick = await make_yardstick(lesson, sandbox, folder / "work")
+        clock.lap("yardstick")
+        audience.begin(f"a local chain, seven contracts, {len(cast.actors)} nodes")
+        challenge = challenge_seconds(yardstick.seconds, options.challengers, os.cpu_count() or 1)
+        async with set_stage(
+            folder,
+            cast,
+            local_parameters(known, challenge),
+            options.profile,
+            shares=lesson.shares,
+            trusted=lesson.trusted(),
+            engine=engine,
+        ) as stage:
+            clock.lap("set-up")
+            yield Demo(options, folder, lesson, yardstick, stage, audience, sandbox, clock)
+        await asyncio.to_thread(shutil.rmtree, folder / "work")
+
+
+def local_parameters(known: Parameters, challenge: int = LEAST_CHALLENGE_SECONDS) -> Parameters:
+    """A profile with windows of seconds: only the challenge window is ever waited for."""
+    return local(
+        known,
+        join=300,
+        dataset=max(120, 4 * challenge),
+        commit=max(120, 4 * challenge),
+        reveal=max(60, 2 * challenge),
+        challenge=challenge,
+        vote=challenge // 2,
+        seed_delay=2,
+    )
+
+
+def challenge_seconds(evaluation: float, challengers: int, cores: int) -> int:
+    """A challenge window in which every challenger can do its part on this machine.
+
+    `evaluation` is how long one run of the evaluation job takes here (s). All challengers evaluate
+    at once, and the rest of the network goes on beside them.
+    """
+    together = evaluation * max(1.0, challengers / cores)
+    return min(max(math.ceil(6 + 6 * together), LEAST_CHALLENGE_SECONDS), MOST_CHALLENGE_SECONDS)
 
 
 class _Clock:
@@ -173,30 +143,101 @@ class _Clock:
             self.seconds[step] = round(self.seconds.get(step, 0.0) + spent, 2)
 
 
+@dataclass(frozen=True)
+class Demo:
+    """A network that is ready for its jobs; made by `open_demo`."""
+
+    options: DemoOptions
+    folder: Path
+    lesson: Lesson
+    yardstick: Yardstick
+    stage: Stage
+    audience: Audience
+    sandbox: Sandbox
+    """For what the demo itself measures; each node has its own."""
+    clock: _Clock = field(repr=False)
+
+    async def run(self) -> DemoReport:
+        """Runs all jobs one after the other, writes and returns the report. Call it once."""
+        stage = self.stage
+        before = await _holdings(stage)
+        first_block = (await stage.chain.head()).number
+        self.clock.restart()
+        jobs = [await self._run_job(reward) for reward in stage.cast.rewards]
+        last_block = (await stage.chain.head()).number
+        self.audience.begin("the result, and the books")
+        model = await _fetch_result(stage, jobs[-1], self.folder)
+        accuracy = await self._measure(jobs[-1], model)
+        payments = await _payments(stage, jobs)
+        supply = await count_supply(stage.rpc, stage.deployment)
+        bill = await add_up_gas(
+            stage.rpc, stage.deployment, BlockNumber(first_block + 1), last_block
+        )
+        after = await _holdings(stage)
+        status = await stage.requester.ask("GET", "/status")
+        self.clock.lap("result")
+        report = DemoReport(
+            options=_shown(self.options),
+            accuracy=accuracy,
+            accounts=account_for(stage.cast, before, after, payments),
+            gas=bill,
+            supply_ok=supply.adds_up,
+            supply=supply.as_table(),
+            lottery=supply.lottery,
+            sandbox=str(status["sandbox"]),
+            chain=stage.local.name,
+            verdicts=[job.verdict.name.lower().replace("_", " ") for job in jobs],
+            seconds=self.clock.seconds,
+        )
+        report.write(self.folder)
+        return report
+
+    async def _run_job(self, reward: Tokens) -> Job:
+        proposal = {
+            "training_job": str(self.lesson.training_job),
+            "evaluation_job": str(self.lesson.evaluation_job),
+            "dataset": str(self.lesson.dataset),
+            "reward": str(reward // UNIT),
+            "threshold": str(THRESHOLD / WHOLE),
+            "most_trainers": len(self.stage.cast.trainers),
+            "training_hours": TRAINING_HOURS,
+        }
+        published = await self.stage.requester.ask("POST", "/jobs", proposal)
+        self.clock.lap("publishing")
+        number = JobId(published["job"])
+        job, seconds = await watch(self.stage.chain, number, self.audience.see, self.stage.check)
+        self.clock.add(seconds)
+        self.clock.restart()
+        return job
+
+    async def _measure(self, job: Job, model: Path | None) -> Accuracy:
+        """Local models by the committee's average, the others by running the evaluation job."""
+        averages = judge(job).averages or ()
+        scores = {
+            trainer.account: score / WHOLE
+            for trainer, score in zip(job.models, averages, strict=False)
+        }
+        honest = [
+            scores[actor.account]
+            for actor in self.stage.cast.trainers
+            if not actor.malicious and actor.account in scores
+        ]
+        found = 0.0
+        if model is not None:
+            found = await evaluate(self.lesson, self.sandbox, model, self.folder / "work")
+        return Accuracy(
+            local=scores,
+            mean_local=round(sum(honest) / len(honest), 4) if honest else 0.0,
+            global_=found,
+            centralised=self.yardstick.accuracy,
+        )
+
+
 def _prepare(folder: Path, options: DemoOptions) -> Lesson:
     digits = find_examples() / "digits"
     shares = folder / "shares"
     write_shares(digits / "data" / "digits.npz", shares, options.trainers, seed=options.seed)
     return Lesson(digits / "digits-train", digits / "digits-eval", shares)
-
-
-async def _run_job(
-    stage: Stage, lesson: Lesson, reward: Tokens, audience: Audience
-) -> tuple[Job, dict[str, float]]:
-    began = time.monotonic()
-    proposal = {
-        "training_job": str(lesson.training_job),
-        "evaluation_job": str(lesson.evaluation_job),
-        "dataset": str(lesson.dataset),
-        "reward": str(reward // UNIT),
-        "threshold": str(THRESHOLD / WHOLE),
-        "most_trainers": len(stage.cast.trainers),
-        "training_hours": TRAINING_HOURS,
-    }
-    published = await stage.requester.ask("POST", "/jobs", proposal)
-    publishing = time.monotonic() - began
-    job, seconds = await watch(stage.chain, JobId(published["job"]), audience.see, stage.check)
-    return job, {"publishing": publishing, **seconds}
 
 
 async def _fetch_result(stage: Stage, job: Job, folder: Path) -> Path | None:
@@ -212,8 +253,12 @@ async def _fetch_result(stage: Stage, job: Job, folder: Path) -> Path | None:
         raise DemoFailed(
             f"The requester did not aggregate job {job.number} in time; see {stage.requester.log}."
         ) from None
-    if result["model"] is None:
-        raise DemoFailed(f"No accepted model of job {job.number} could be opened.")
+    problems = [share["problem"] for share in result["shares"] if share["problem"]]
+    if problems:
+        raise DemoFailed(
+            f"{len(problems)} accepted models of job {job.number} could not be had: {problems[0]}; "
+            f"see {stage.requester.log}."
+        )
     target = folder / GLOBAL_MODEL
     await asyncio.to_thread(shutil.copyfile, result["model"], target)
     return target
@@ -236,81 +281,5 @@ async def _holdings(stage: Stage) -> dict[Address, Holdings]:
     return dict(zip(accounts, held, strict=True))
 
 
-async def _measure(
-    folder: Path, lesson: Lesson, cast: Cast, job: Job, model: Path | None
-) -> Accuracy:
-    """Local models by the committee's average, the others by running the evaluation job here."""
-    averages = judge(job).averages or ()
-    scores = (
-        {t.account: averages[t.place] / WHOLE for t in job.models if t.place is not None}
-        if averages
-        else {}
-    )
-    honest = [scores[t.account] for t in cast.trainers if not t.malicious and t.account in scores]
-    sandbox = open_sandbox(Isolation.NONE).sandbox
-    central = await _train_on_everything(folder, lesson, sandbox)
-    models = {"centralised": central} | ({"global": model} if model is not None else {})
-    found = await _evaluate(folder, lesson, sandbox, models)
-    return Accuracy(
-        local=scores,
-        mean_local=round(sum(honest) / len(honest), 4) if honest else 0.0,
-        global_=found.get("global", 0.0),
-        centralised=found["centralised"],
-    )
-
-
-async def _train_on_everything(folder: Path, lesson: Lesson, sandbox: Sandbox) -> Path:
-    """The same training job on the data of all trainers together: what nobody could really do."""
-    data = folder / "work" / "everything"
-    await asyncio.to_thread(_pool, lesson.shares, data)
-    job = read_job(lesson.training_job, JobKind.TRAIN)
-    output = folder / "work" / "centralised"
-    task = Task(
-        verb="train",
-        job=lesson.training_job,
-        data=data,
-        output=output,
-        limits=bound_limits(job.limits, Limits()),
-        seed=job.seed,
-    )
-    outcome = await sandbox.run(task)
-    if not outcome.ok:
-        raise DemoFailed(f"Training on all data failed: {outcome.reason}")
-    return output / "model.safetensors"
-
-
-def _pool(shares: Path, target: Path) -> None:
-    target.mkdir(parents=True)
-    parts: list[dict[str, Any]] = []
-    for share in sorted(shares.glob("trainer-*")):
-        with np.load(share / "digits.npz", allow_pickle=False) as file:
-            parts.append({name: file[name] for name in file.files})
-    pooled: dict[str, Any] = {
-        name: np.concatenate([part[name] for part in parts]) for name in parts[0]
-    }
-    np.savez_compressed(target / "digits.npz", **pooled)
-
-
-async def _evaluate(
-    folder: Path, lesson: Lesson, sandbox: Sandbox, models: Mapping[str, Path]
-) -> dict[str, float]:
-    job = read_job(lesson.evaluation_job, JobKind.EVALUATE)
-    output = folder / "work" / "evaluated"
-    task = Task(
-        verb="evaluate",
-        job=lesson.evaluation_job,
-        data=lesson.dataset,
-        output=output,
-        models=models,
-        limits=bound_limits(job.limits, Limits()),
-        seed=job.seed,
-    )
-    outcome = await sandbox.run(task)
-    if not outcome.ok:
-        raise DemoFailed(f"Evaluating the result failed: {outcome.reason}")
-    scores = read_scores(output / "scores.json", list(models))
-    return {name: score / WHOLE for name, score in scores.items() if not isinstance(score, Failed)}
-
-
 def _shown(options: DemoOptions) -> dict[str, object]:
-    return {**vars(replace(options)), "out": str(options.out), "malicious": dict(options.malicious)}
+    return {**vars(options), "out": str(options.out), "malicious": dict(options.malicious)}

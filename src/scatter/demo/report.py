@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scatter.demo.cast import Actor, Cast
+from scatter.demo.folder import REPORT
 from scatter.demo.gas import GasBill
 from scatter.lifecycle.payments import (
     LotteryFed,
@@ -20,6 +21,7 @@ from scatter.lifecycle.payments import (
     RewardEscrowed,
     RewardReturned,
     StakeForfeited,
+    StakeLocked,
     StakeReturned,
     TaxPaid,
     TrainerPaid,
@@ -43,11 +45,25 @@ WORDS: Mapping[type[Payment], str] = {
     RewardReturned: "reward returned",
     TrainerPaid: "reward",
     ValidatorPaid: "reward",
-    StakeReturned: "stake back",
     StakeForfeited: "stake lost",
     Penalised: "penalty",
     LotteryWon: "lottery",
 }
+_SIGNS: Mapping[type[Payment], int] = {
+    TaxPaid: -1,
+    RewardEscrowed: -1,
+    RewardReturned: 1,
+    StakeLocked: -1,
+    StakeReturned: 1,
+    StakeForfeited: 0,
+    TrainerPaid: 1,
+    ValidatorPaid: 1,
+    Penalised: -1,
+    LotteryWon: 1,
+}
+"""What a payment does to the wealth of the account that it is about; a forfeited stake was locked
+before, when the trainer joined."""
+
 _RECEIVERS = ("trainer", "member", "requester", "accuser", "account")
 
 
@@ -112,7 +128,7 @@ class DemoReport:
 
     def write(self, folder: Path) -> Path:
         """Writes `report.json` into `folder`; returns its path."""
-        path = folder / "report.json"
+        path = folder / REPORT
         path.write_text(self.as_json())
         return path
 
@@ -123,7 +139,7 @@ def account_for(
     after: Mapping[Address, Holdings],
     payments: Sequence[Payment],
 ) -> dict[Address, dict[str, Any]]:
-    """Every participant's balances and what moved them, with equation and inputs."""
+    """What every participant had and has, role stakes included, and each payment in between."""
     return {actor.account: _account(actor, before, after, payments) for actor in cast.actors}
 
 
@@ -139,7 +155,7 @@ def _account(
         "role": actor.part,
         "malicious": actor.malicious,
         "before": start.balance + start.stake,
-        "after": end.balance,
+        "after": end.balance + end.stake,
         "role_stake": end.stake,
         "payouts": [explain(p) for p in payments if receiver_of(p) == actor.account],
     }
@@ -165,12 +181,17 @@ def amount_of(payment: Payment) -> Tokens:
 
 
 def explain(payment: Payment) -> dict[str, Any]:
-    """A payment as a table: its kind, equation, amount, and all inputs."""
+    """A payment as a table: its kind, equation, amount, and all inputs.
+
+    `change` is what it did to the wealth of the account that it is about; all changes together are
+    the difference between `before` and `after`.
+    """
     inputs = {field.name: getattr(payment, field.name) for field in fields(payment)}
     kind = type(payment).__name__
     return {
         "kind": kind,
         "equation": EQUATIONS.get(type(payment)),
         "amount": amount_of(payment),
+        "change": _SIGNS[type(payment)] * amount_of(payment),
         "inputs": inputs,
     }

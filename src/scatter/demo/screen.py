@@ -25,36 +25,29 @@ _SIGNS = {
     kinds.Penalised.__name__: -1,
 }
 
-
-_PHASES = {
-    Phase.OPEN: "OPEN       ",
-    Phase.TRAINING: "TRAINING   ",
-    Phase.DATASET: "DATASET    ",
-    Phase.COMMIT: "COMMIT     ",
-    Phase.REVEAL: "REVEAL     ",
-    Phase.CHALLENGE: "CHALLENGE  ",
-    Phase.SETTLED: "SETTLED    ",
-    Phase.CANCELLED: "CANCELLED  ",
-}
+_WIDTH = 28
+"""Of the names of steps."""
 
 
 class Screen:
-    """Shows a running demo: one line per step and phase, a moving one in a terminal."""
+    """Shows a running demo: a line for each step that is over and, in a terminal, a moving one."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            SpinnerColumn(finished_text="[green]✓"),
+            SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=12),
             TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
             console=console,
+            transient=True,
             disable=not console.is_terminal,
         )
         self._line: TaskID | None = None
         self._step: tuple[int, Phase] | str = ""
-        self._said = ""
+        self._name = ""
+        self._note = ""
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -68,45 +61,42 @@ class Screen:
         trace: TracebackType | None,
     ) -> None:
         if error is None:
-            self._finish()
+            self.finish()
         self._progress.stop()
 
     def begin(self, step: str) -> None:
         """A step of the set-up, or after the jobs."""
-        self._finish()
-        self._step = step
-        self._line = self._progress.add_task(step, total=None, note="")
-        self._print(step)
+        self._turn_to(step, step)
 
     def see(self, sight: Sight) -> None:
         """A job as it stands now."""
-        step = (sight.job, sight.phase)
-        if step != self._step:
-            self._finish()
-            self._step = step
-            description = f"job {sight.job}  {_PHASES[sight.phase]}"
-            self._line = self._progress.add_task(description, total=None, note="")
-        note = f"{sight.done}/{sight.of} {sight.note}" if sight.of > 1 else sight.note
+        self._turn_to((sight.job, sight.phase), f"job {sight.job}  {sight.phase.name}")
+        self._note = f"{sight.done}/{sight.of} {sight.note}" if sight.of > 1 else sight.note
+        left = ""
         if sight.phase is Phase.CHALLENGE and sight.left is not None:
-            note += f", {sight.left} s left"
-        assert self._line is not None, "a step has a line"
-        total, done = (max(sight.of, 1), sight.done) if sight.of else (None, 0)
-        self._progress.update(self._line, total=total, completed=done, note=note)
-        if sight.of in {0, sight.done}:
-            self._print(f"job {sight.job}  {_PHASES[sight.phase]}{note}")
-
-    def _finish(self) -> None:
+            left = f", {sight.left} s left"
         if self._line is not None:
-            self._progress.update(self._line, total=1, completed=1)
-            self._progress.stop_task(self._line)
-            self._line = None
+            total, done = (sight.of, sight.done) if sight.of else (None, 0)
+            self._progress.update(
+                self._line, total=total, completed=done, note=f"{self._note}{left}"
+            )
 
-    def _print(self, sentence: str) -> None:
-        """For logs and pipes, where nothing moves: a line where something is complete."""
-        what = sentence.split(",", maxsplit=1)[0]
-        if not self._console.is_terminal and what != self._said:
-            self._said = what
-            self._console.print(f"{time.monotonic() - self._began:5.1f} s  {what}", highlight=False)
+    def finish(self) -> None:
+        """The present step is over: its line stays, and moves no more."""
+        if self._line is None:
+            return
+        self._progress.remove_task(self._line)
+        self._line = None
+        elapsed = f"{time.monotonic() - self._began:6.1f} s"
+        text = f"{elapsed}  {self._name:<{_WIDTH}}  {self._note}".rstrip()
+        self._console.print(text, highlight=False, markup=False)
+
+    def _turn_to(self, step: tuple[int, Phase] | str, name: str) -> None:
+        if step == self._step:
+            return
+        self.finish()
+        self._step, self._name, self._note = step, name, ""
+        self._line = self._progress.add_task(f"{name:<{_WIDTH}}", total=None, note="")
 
 
 def show_tokens(units: int, *, signed: bool = False) -> str:
@@ -120,52 +110,58 @@ def show_report(console: Console, report: DemoReport) -> None:
     """Prints the tables of a finished demo."""
     console.print()
     console.print(_accounts(report))
+    console.print()
     console.print(_accuracy(report))
     verdicts = ", ".join(report.verdicts)
-    console.print(
-        f"[bold]Verdict[/] {verdicts}   "
-        f"[bold]lottery[/] {show_tokens(report.lottery)} SCT   "
-        f"[bold]supply[/] {'adds up to the last unit' if report.supply_ok else 'DOES NOT ADD UP'}"
-    )
     jobs = len(report.verdicts)
-    console.print(
-        f"[bold]Gas[/] {report.gas.total:,} in {report.gas.transactions} transactions"
-        f" for {jobs} {'job' if jobs == 1 else 'jobs'}   "
-        f"[bold]chain[/] {report.chain}   [bold]sandbox[/] {report.sandbox}"
-    )
     total = sum(report.seconds.values())
     longest = max(report.seconds, key=lambda phase: report.seconds[phase])
-    console.print(f"[bold]Time[/] {total:.0f} s, most of it {longest}")
+    facts = {
+        "verdict": verdicts,
+        "lottery": f"{show_tokens(report.lottery)} SCT",
+        "supply": "adds up to the last unit" if report.supply_ok else "DOES NOT ADD UP",
+        "gas": f"{report.gas.total:,} in {report.gas.transactions} transactions"
+        f" for {jobs} {'job' if jobs == 1 else 'jobs'}",
+        "chain": report.chain,
+        "sandbox": report.sandbox,
+        "time": f"{total:.0f} s, most of it for {longest}",
+    }
+    console.print()
+    for name, fact in facts.items():
+        console.print(f"[bold]{name:8}[/] {fact}", highlight=False)
 
 
 def _accounts(report: DemoReport) -> Table:
     table = Table(
-        title="Who earned or lost what (SCT)", title_justify="left", box=None, pad_edge=False
+        title="Who earned or lost what (SCT, role stakes included)",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
     )
-    table.add_column("node")
-    table.add_column("before", justify="right")
-    table.add_column("after", justify="right")
-    table.add_column("change", justify="right")
+    table.add_column("node", no_wrap=True)
+    table.add_column("before", justify="right", no_wrap=True)
+    table.add_column("after", justify="right", no_wrap=True)
+    table.add_column("change", justify="right", no_wrap=True)
     table.add_column("why")
     for account in report.accounts.values():
-        wealth = account["after"] + account["role_stake"]
-        change = wealth - account["before"]
+        before, after = account["before"], account["after"]
+        change = after - before
         name = Text(account["name"])
         if account["malicious"]:
             name.append(" (cheats)", style="red")
         style = "green" if change > 0 else "red" if change < 0 else "dim"
         table.add_row(
             name,
-            show_tokens(account["before"]),
-            show_tokens(wealth),
+            show_tokens(before).removesuffix(".00"),
+            show_tokens(after),
             Text(show_tokens(change, signed=True), style=style),
-            _reasons(account),
+            "\n".join(_reasons(account)),
         )
     return table
 
 
-def _reasons(account: Mapping[str, Any]) -> str:
-    """Each cause with its equation and the sum over all jobs."""
+def _reasons(account: Mapping[str, Any]) -> list[str]:
+    """Each cause of the change with its equation; with its sum over all jobs if there are more."""
     sums: defaultdict[tuple[str, str | None], int] = defaultdict(int)
     for payout in account["payouts"]:
         if payout["kind"] in _WORDS:
@@ -173,17 +169,14 @@ def _reasons(account: Mapping[str, Any]) -> str:
             sums[key] += _SIGNS.get(payout["kind"], 1) * payout["amount"]
     parts = []
     for (kind, equation), amount in sums.items():
-        label = _WORDS[kind] + (f" (eq. {equation})" if equation else "")
-        signed = kind not in {kinds.StakeReturned.__name__}
-        parts.append(f"{label} {show_tokens(amount, signed=signed)}")
-    if account["role_stake"]:
-        parts.append(f"{show_tokens(account['role_stake'])} staked")
-    return ", ".join(parts) or "nothing moved"
+        shown = f" {show_tokens(amount, signed=True)}" if len(sums) > 1 else ""
+        parts.append(_WORDS[kind] + shown + (f" (eq. {equation})" if equation else ""))
+    return parts
 
 
 def _accuracy(report: DemoReport) -> Table:
     table = Table(
-        title="\nAccuracy on unseen pictures",
+        title="Accuracy on unseen pictures",
         title_justify="left",
         box=None,
         pad_edge=False,

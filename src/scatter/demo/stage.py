@@ -8,9 +8,8 @@ import asyncio
 import multiprocessing
 import os
 import secrets
-import shutil
-import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -54,7 +53,8 @@ from scatter.node.token import new_token, write_secret
 TOPIC = "handwritten-digits"
 SENDING = SendingPatience(poll=0.1)
 _READY_SECONDS = 120.0
-_END_SECONDS = 15.0
+_ANSWER_SECONDS = 300.0
+_END_SECONDS = 4.0
 
 
 class NodeFailed(ScatterError):
@@ -84,7 +84,12 @@ class Node:
         context.set_forkserver_preload(["scatter.demo.preload"])
         self.process = context.Process(
             target=play,
-            args=(self.config_file, self.log, self.actor.part if self.actor.malicious else ""),
+            args=(
+                self.config_file,
+                self.log,
+                self.actor.part if self.actor.malicious else "",
+                dict(os.environ),
+            ),
             name=self.actor.name,
         )
         self.process.start()
@@ -117,40 +122,56 @@ class Node:
         self.process.join()
         (self.config.data / "running.json").unlink(missing_ok=True)
 
-    async def stop(self) -> None:
-        """Asks the process to end, and ends it if it does not."""
-        if self.process is None or self.process.pid is None or self.process.exitcode is not None:
+    def ask_to_end(self) -> None:
+        """Sends SIGTERM, which lets the node end by itself; see `end`."""
+        if self.process is not None and self.process.exitcode is None:
+            self.process.terminate()
+
+    def end(self, deadline: float) -> None:
+        """Waits until `deadline` (`time.monotonic`) for the process, then ends it at once."""
+        if self.process is None or self.process.pid is None:
             return
-        os.kill(self.process.pid, signal.SIGTERM)
-        await asyncio.to_thread(self.process.join, _END_SECONDS)
+        self.process.join(max(0.0, deadline - time.monotonic()))
         if self.process.exitcode is None:
             self.process.kill()
-            await asyncio.to_thread(self.process.join)
+            self.process.join()
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         """One call of the node's HTTP interface; raises NodeFailed with its sentence."""
-        answer = await self._request(method, path, body)
-        content = answer.json()
-        if not answer.is_success:
-            raise NodeFailed(f"{self.actor.name}: {content.get('error', answer.status_code)}")
-        return content
+        return self._read(await self._request(method, path, body))
 
     async def ask_if_there(self, path: str) -> Any:
         """The same to look at what may not be there yet; None then."""
         answer = await self._request("GET", path)
         if answer.status_code == HTTPStatus.NOT_FOUND:
             return None
-        return answer.raise_for_status().json()
+        return self._read(answer)
+
+    def _read(self, answer: httpx.Response) -> Any:
+        try:
+            content = answer.json()
+        except ValueError:
+            raise NodeFailed(
+                f"{self.actor.name} answered {answer.status_code} without JSON; see {self.log}"
+            ) from None
+        if not answer.is_success:
+            raise NodeFailed(f"{self.actor.name}: {content.get('error', answer.status_code)}")
+        return content
 
     async def _request(self, method: str, path: str, body: Any = None) -> httpx.Response:
         token = self.config.http.token_file.read_text().strip()
-        async with httpx.AsyncClient(trust_env=False, timeout=300) as client:
-            return await client.request(
-                method,
-                f"http://{find_http(self.config)}{path}",
-                json=body,
-                headers={"Authorization": f"Bearer {token}"},
-            )
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_SECONDS) as client:
+                return await client.request(
+                    method,
+                    f"http://{find_http(self.config)}{path}",
+                    json=body,
+                    headers={"Authorization": f"Bearer {token}"},
+                )
+        except httpx.TransportError as error:
+            raise NodeFailed(
+                f"{self.actor.name} did not answer {method} {path} ({error}); see {self.log}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -187,7 +208,6 @@ async def set_stage(
     shares: Path,
     trusted: Sequence[Digest],
     engine: Engine = "any",
-    keep_chain: bool = False,
 ) -> AsyncIterator[Stage]:
     """Starts everything; ends all processes when the context is left.
 
@@ -195,9 +215,7 @@ async def set_stage(
     """
     async with AsyncExitStack() as stack:
         funded = [actor.account for actor in (*cast.actors, cast.treasury)]
-        local = await stack.enter_async_context(
-            open_local_chain(folder / "chain" if keep_chain else None, engine=engine, funded=funded)
-        )
+        local = await stack.enter_async_context(open_local_chain(engine=engine, funded=funded))
         rpc = await stack.enter_async_context(Rpc(local.rpc_url))
         treasury = load_signer(cast.treasury.key)
         deployment = await deploy(
@@ -208,13 +226,24 @@ async def set_stage(
         await asyncio.gather(
             *(chain.transfer(actor.account, INITIAL_SUPPLY) for actor in cast.actors)
         )
-        nodes = await asyncio.to_thread(_furnish, folder, cast, shares, trusted)
+        nodes = await asyncio.to_thread(
+            _furnish, folder, cast, shares, trusted, parameters.challenge_window
+        )
+        stack.push_async_callback(asyncio.to_thread, _end_all, list(nodes.values()))
         for node in nodes.values():
-            stack.push_async_callback(node.stop)
             node.start()
         await asyncio.gather(*(node.wait_until_ready() for node in nodes.values()))
         await _take_roles(cast, nodes, parameters)
         yield Stage(folder, cast, local, deployment, chain, rpc, nodes)
+
+
+def _end_all(nodes: Sequence[Node]) -> None:
+    """Asks all at once, so that the last one does not wait for the first."""
+    for node in nodes:
+        node.ask_to_end()
+    deadline = time.monotonic() + _END_SECONDS
+    for node in nodes:
+        node.end(deadline)
 
 
 async def _take_roles(cast: Cast, nodes: Mapping[str, Node], parameters: Parameters) -> None:
@@ -235,7 +264,9 @@ async def _take_roles(cast: Cast, nodes: Mapping[str, Node], parameters: Paramet
     )
 
 
-def _furnish(folder: Path, cast: Cast, shares: Path, trusted: Sequence[Digest]) -> dict[str, Node]:
+def _furnish(
+    folder: Path, cast: Cast, shares: Path, trusted: Sequence[Digest], challenge: Seconds
+) -> dict[str, Node]:
     """Writes the folder of every node: configuration, keystore, password, token, peer key."""
     bootstrap_key = secrets.token_bytes(32)
     port = _free_port()
@@ -251,6 +282,7 @@ def _furnish(folder: Path, cast: Cast, shares: Path, trusted: Sequence[Digest]) 
             trusted,
             listen=f"/ip4/127.0.0.1/tcp/{port if first else 0}",
             bootstrap=() if first else (bootstrap,),
+            accuse=_turn(actor, challenge),
         )
         config.data.mkdir(parents=True, mode=0o700)
         password = secrets.token_urlsafe(24)
@@ -275,6 +307,7 @@ def _configure(
     *,
     listen: str,
     bootstrap: tuple[str, ...],
+    accuse: Seconds,
 ) -> Config:
     anywhere = HostPort("127.0.0.1", 0)
     config = Config(
@@ -293,8 +326,7 @@ def _configure(
         timing=TimingSettings(
             poll_seconds=0.5,
             retry=Seconds(1),
-            # So that the seed also says who accuses first, and so wins the lottery.
-            accuse=Seconds(2 * (actor.number - 1) if actor.part == "challenger" else 0),
+            accuse=accuse,
         ),
     )
     if actor.part == "trainer":
@@ -303,32 +335,18 @@ def _configure(
     return config
 
 
+def _turn(actor: Actor, challenge: Seconds) -> Seconds:
+    """From the start of CHALLENGE to an accusation.
+
+    The first challenger has a head start, so that the seed also says who accuses first, and so
+    wins the lottery; the others are there in case that it does not.
+    """
+    if actor.part != "challenger":
+        return Seconds(0)
+    return Seconds(challenge * min(actor.number - 1, 2) // 4)
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def clear_folder(folder: Path) -> None:
-    """Makes room for a new demo; only what an earlier demo left is removed.
-
-    Raises ScatterError when something else lies there.
-    """
-    if not folder.exists():
-        return
-    known = {
-        "nodes",
-        "shares",
-        "deployment.json",
-        "report.json",
-        "global.safetensors",
-        "work",
-        "chain",
-    }
-    strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in known)
-    if strange:
-        raise ScatterError(
-            f"{folder} holds {strange[0]}, which no demo left there; "
-            "name another folder with --out."
-        )
-    shutil.rmtree(folder)
