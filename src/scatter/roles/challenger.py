@@ -102,13 +102,13 @@ class Challenger:
             return Timestamp(head.time + self.patience.retry)
         if finding is None:
             return None
-        opened = job.challenge_start or head.time
-        if head.time < opened + self.patience.accuse and not job.accusations:
-            return Timestamp(opened + self.patience.accuse)
-        await self._accuse(job, finding, head)
-        job = fold(await chain.history(job.number), chain.parameters)
+        turn = Timestamp((job.challenge_start or head.time) + self.patience.accuse)
+        if head.time >= turn:
+            await self._accuse(job, finding, head)
+            job = fold(await chain.history(job.number), chain.parameters)
+        # A vote waits for nobody's turn: it wins nothing, and accusations end early.
         await self._vote(job, finding, await chain.head())
-        return None
+        return turn if head.time < turn else None
 
     async def _find(self, job: Job, head: Head) -> Finding | None:
         """This node's own view of the job; None when there was nothing that could be scored."""
