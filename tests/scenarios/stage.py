@@ -7,7 +7,7 @@ anything to do, so a job of days takes a fraction of a second.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -56,6 +56,22 @@ FIRST_JOB = JobId(1)
 MOST_STEPS = 3_000
 
 T = TypeVar("T")
+
+_RUNNER = asyncio.Runner()
+"""One event loop for all stages: to make one takes longer than most looks at a job."""
+
+
+def run(call: Coroutine[Any, Any, T]) -> T:
+    return _RUNNER.run(call)
+
+
+async def _end_all_else() -> None:
+    """What a process that lost its power had begun, ends with it."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
 
 MODEL_TABLE = '[model]\nw = { dtype = "float32", shape = [2] }\n'
 TRAINING = f'name = "t"\nkind = "train"\ntopic = "{TOPIC}"\nruntime = "numpy"\n' + MODEL_TABLE
@@ -172,12 +188,13 @@ class Node:
         self.seen[job] = len(world.ledger.history(job))
         self.wakes.pop(job, None)
         try:
-            wake = asyncio.run(self.duty.advance(job))
+            wake = run(self.duty.advance(job))
         except ScatterError as error:
             self.errors.append(error)
             wake = world.time + min(2**self.failures, 60)
             self.failures += 1
         except PowerCut:
+            run(_end_all_else())
             self.fuse = None
             self.build()
             return
@@ -235,9 +252,9 @@ class Stage:
         self.challengers = [self._hire("challenger", n) for n in range(1, challengers + 1)]
         p = parameters
         for node in self.validators:
-            asyncio.run(node.chain.register(Role.VALIDATOR, p.validator_stake))
+            run(node.chain.register(Role.VALIDATOR, p.validator_stake))
         for node in self.challengers:
-            asyncio.run(node.chain.register(Role.CHALLENGER, p.challenger_stake))
+            run(node.chain.register(Role.CHALLENGER, p.challenger_stake))
         self.world.mine()
         self.world.transactions = 0
 
@@ -300,8 +317,9 @@ class Stage:
         """The requester publishes; after a power cut it looks whether the job is there."""
         before = len(self.world.ledger.jobs)
         try:
-            return asyncio.run(self.requester.duty.publish(self.proposal(**changes)))
+            return run(self.requester.duty.publish(self.proposal(**changes)))
         except PowerCut:
+            run(_end_all_else())
             self.requester.fuse = None
             self.requester.build()
         after = len(self.world.ledger.jobs)
@@ -311,10 +329,10 @@ class Stage:
         """Another program than ours publishes these folders, whatever is in them."""
         content, chain = self.requester.content, self.requester.chain
         salt = bytes(32)
-        dataset = asyncio.run(self.requester.duty._keep_dataset(self.dataset, salt))
+        dataset = run(self.requester.duty._keep_dataset(self.dataset, salt))
         usual = JobOrder(
-            training_job=asyncio.run(content.add(self.training_job)),
-            evaluation_job=asyncio.run(content.add(self.evaluation_job)),
+            training_job=run(content.add(self.training_job)),
+            evaluation_job=run(content.add(self.evaluation_job)),
             dataset_commitment=commit_to_dataset(dataset, salt),
             topic=TOPIC,
             reward=REWARD,
@@ -324,12 +342,12 @@ class Stage:
             least_stake=Tokens(UNIT),
             training_time=Seconds(600),
         )
-        return asyncio.run(chain.create(replace(usual, **changes)))
+        return run(chain.create(replace(usual, **changes)))
 
     def join_by_hand(self) -> None:
         """All trainers join, whatever they would think of the job."""
         for node in self.trainers:
-            asyncio.run(node.chain.join(FIRST_JOB, node.duty.offers[TOPIC].stake))
+            run(node.chain.join(FIRST_JOB, node.duty.offers[TOPIC].stake))
 
     def play_until(self, wanted: Phase, job: JobId = FIRST_JOB) -> None:
         """Lets everybody do their part until the job is in this phase."""

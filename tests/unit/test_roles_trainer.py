@@ -12,6 +12,7 @@ from scatter.fakes.sandbox import JobFailed
 from scatter.lifecycle.vocabulary import Phase, Role, Verdict
 from scatter.mechanism.errors import BadInput, Refused
 from scatter.mechanism.units import UNIT, JobId
+from scatter.ports.chain import ChainUnreachable
 from scatter.ports.sandbox import Isolation
 from scatter.ports.store import Kind
 from scatter.roles.duty import SandboxPolicy
@@ -203,6 +204,33 @@ def test_keeps_its_key_before_the_model_leaves(stage, trainer):
 
     assert seen
     assert all(seen)
+
+
+def test_keeps_to_one_key_and_one_sealed_model_whatever_fails(stage, trainer):
+    failing, keys, published = ["add", "submit_model"], set(), []
+
+    async def add(real, folder):
+        keys.add(await trainer.store.recall(Kind.MODEL_KEY, FIRST_JOB, trainer.account))
+        if "add" in failing:
+            failing.remove("add")
+            raise BadInput("The disk is full.")
+        published.append(await real(folder))
+        return published[-1]
+
+    async def submit_model(real, *args):
+        if "submit_model" in failing:
+            failing.remove("submit_model")
+            raise ChainUnreachable
+        await real(*args)
+
+    trainer.meddle("content", add=add)
+    trainer.meddle("chain", submit_model=submit_model)
+    stage.publish()
+    stage.play_out()
+
+    assert len(trainer.errors) == 2
+    assert (len(keys), len(published)) == (1, 1)
+    assert stage.job().trainers[trainer.account].model == published[0]
 
 
 def test_does_not_train_again_when_only_publishing_failed(stage, trainer):

@@ -21,6 +21,7 @@ from scatter.fakes.store import FakeStore
 from scatter.learning.job_file import read_job
 from scatter.lifecycle.vocabulary import Phase, Verdict
 from scatter.mechanism.errors import ScatterError
+from scatter.ports.chain import ChainUnreachable
 from scatter.ports.peers import KeyRefused
 from scatter.ports.sandbox import Isolation
 from scatter.ports.statements import sign_key_reply
@@ -289,6 +290,23 @@ def test_commits_to_what_nobody_can_guess(stage, validator, tmp_path):
 
     commitments = [each.job().committee[validator.account].commitment for each in (stage, twin)]
     assert commitments[0] != commitments[1]
+
+
+def test_sends_the_same_commitment_again_when_the_chain_was_away(stage, validator):
+    sent = []
+
+    async def commit_scores(real, job, commitment):
+        sent.append(commitment)
+        if len(sent) == 1:
+            raise ChainUnreachable
+        await real(job, commitment)
+
+    validator.meddle("chain", commit_scores=commit_scores)
+    stage.publish()
+    stage.play_out()
+
+    assert len(sent) == 2
+    assert len(set(sent)) == len(validator.sandbox.tasks) == 1
 
 
 def test_reveals_after_a_restart_what_it_committed_to(stage, validator):
