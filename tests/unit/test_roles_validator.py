@@ -272,6 +272,18 @@ def test_does_not_refrain_when_a_fresh_model_can_be_scored(stage, validator):
     assert stage.verdict() is Verdict.NO_MODEL_ACCEPTED
 
 
+@pytest.mark.parametrize("judge", [fail, evaluate])
+def test_tries_the_evaluation_even_when_no_model_can_be_opened(stage, validator, judge):
+    for trainer in stage.trainers:
+        forge(0.9, 0.9, 0.9)(trainer)
+    validator.evaluate = judge
+    stage.publish()
+    stage.play_out()
+
+    assert [list(task.models) for task in validator.sandbox.tasks] == [["fresh"]]
+    assert stage.job().committee[validator.account].refrained == (judge is fail)
+
+
 def test_does_not_score_a_strangers_job_in_a_weak_sandbox(stage, validator):
     stage.publish()
     stage.play_until(Phase.COMMIT)
