@@ -3,14 +3,36 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.contracts.conftest import (
+    Tick,
+    challengers,
+    open_job,
+    requester,
+    scored_job,
+    stranger,
+    tick,
+    trained_job,
+    trainers,
+    validators,
+)
 from tests.contracts.twins import Twins, twins
+from tests.unit.vectors.reading import SALT
 
+from scatter.lifecycle.commitments import commit_to_scores
 from scatter.mechanism.parameters import PROFILES, local
-from scatter.mechanism.units import Address, Tokens
+from scatter.mechanism.units import Address, JobId, Score, Tokens
 
+# Fixtures that the attacks share with the tests of the contracts
 __all__ = [
-    *("challengers", "open_job", "requester", "scored_job", "stranger", "tick"),
-    *("trained_job", "trainers", "validators"),
+    "challengers",
+    "open_job",
+    "requester",
+    "scored_job",
+    "stranger",
+    "tick",
+    "trained_job",
+    "trainers",
+    "validators",
 ]
 
 Wealth = Callable[..., int]
@@ -37,3 +59,10 @@ def wealth(both: Twins) -> Wealth:
         return Tokens(sum(balance + stake for balance, _, stake, _, _ in held))
 
     return sum_up
+
+
+def score(both: Twins, tick: Tick, job: JobId, cards: dict[Address, tuple[Score, ...]]) -> None:
+    for member, scores in cards.items():
+        both.commit_scores(member, job, commit_to_scores(job, member, scores, SALT), tick())
+    for member, scores in cards.items():
+        both.reveal_scores(member, job, member, scores, SALT, tick())
