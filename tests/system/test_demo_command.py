@@ -101,10 +101,10 @@ class TestWindow:
         assert challenge_seconds(0.8, 2, 2) == LEAST_CHALLENGE_SECONDS
 
     def test_grows_with_the_time_of_an_evaluation(self) -> None:
-        assert challenge_seconds(5.0, 2, 2) == 36
+        assert challenge_seconds(5.0, 2, 2) == 54
 
     def test_grows_with_the_challengers_that_share_a_core(self) -> None:
-        assert challenge_seconds(1.0, 32, 2) == 102
+        assert challenge_seconds(1.0, 32, 2) == 164
 
 
 def test_a_strange_folder_gets_one_sentence(tmp_path: Path) -> None:

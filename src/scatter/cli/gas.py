@@ -59,9 +59,6 @@ def _show(measured: "GasMeasured", cast: tuple[int, int, int]) -> None:
 
     trainers, validators, challengers = cast
     table = Table(
-        title=f"Gas on {measured.chain}: {trainers} trainers, {validators} validators, "
-        f"{challengers} challengers",
-        title_justify="left",
         box=None,
         pad_edge=False,
     )
@@ -74,10 +71,13 @@ def _show(measured: "GasMeasured", cast: tuple[int, int, int]) -> None:
             numbers = (cost.transactions, each, cost.most, cost.gas)
             table.add_row(call, *(f"{number:,}" for number in numbers))
         table.add_row(what, f"{bill.transactions}", "", "", f"{bill.total:,}", style="bold")
-        table.add_section()
         table.add_row()
     console = Console()
-    console.print()
+    console.print(
+        f"\n{trainers} trainers, {validators} validators, {challengers} challengers"
+        f" on {measured.chain}\n",
+        highlight=False,
+    )
     console.print(table)
     deployment, settlement = measured.deployment.total, measured.job.by_call["settle"].most
     lines = [
@@ -96,7 +96,7 @@ def _show(measured: "GasMeasured", cast: tuple[int, int, int]) -> None:
 
 def _compare(what: str, found: int, target: int, original: str) -> str:
     verdict = "[green]within[/]" if found <= target else "[red]over[/]"
-    aside = f", the paper's own: {original}" if original else ""
+    aside = f" (original {original})" if original else ""
     return f"{what:13}{found:>11,}  {verdict} the target of {target:,}{aside}"
 
 

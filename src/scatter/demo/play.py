@@ -121,7 +121,7 @@ def challenge_seconds(evaluation: float, challengers: int, cores: int) -> int:
     at once, and the rest of the network goes on beside them.
     """
     together = evaluation * max(1.0, challengers / cores)
-    return min(max(math.ceil(6 + 6 * together), LEAST_CHALLENGE_SECONDS), MOST_CHALLENGE_SECONDS)
+    return min(max(math.ceil(4 + 10 * together), LEAST_CHALLENGE_SECONDS), MOST_CHALLENGE_SECONDS)
 
 
 class _Clock:

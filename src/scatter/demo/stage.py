@@ -341,9 +341,8 @@ def _turn(actor: Actor, challenge: Seconds) -> Seconds:
     The first challenger has a head start, so that the seed also says who accuses first, and so
     wins the lottery; the others are there in case that it does not.
     """
-    if actor.part != "challenger":
-        return Seconds(0)
-    return Seconds(challenge * min(actor.number - 1, 2) // 4)
+    is_first = actor.part != "challenger" or actor.number == 1
+    return Seconds(0 if is_first else challenge // 2)
 
 
 def _free_port() -> int:
