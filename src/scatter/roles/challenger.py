@@ -18,7 +18,7 @@ from scatter.lifecycle.reasons import (
 )
 from scatter.lifecycle.verdict import is_condemned_by_score
 from scatter.lifecycle.vocabulary import Phase
-from scatter.mechanism.errors import Refused, ScatterError
+from scatter.mechanism.errors import Refused
 from scatter.mechanism.units import WHOLE, Address, JobId, Score, Timestamp
 from scatter.ports.chain import Head
 from scatter.ports.store import Kind
@@ -74,13 +74,8 @@ class Challenger:
             return view.challenge_start
         if now is not Phase.CHALLENGE:
             return None
-        if _can_be_accused_in(view, head) and await chain.is_elector(job, chain.account):
-            try:
-                again = await self._speak(view, head)
-            except ScatterError:
-                # What keeps this node from judging must not keep the job from ending.
-                await run_errands(chain, view, head, self.patience)
-                raise
+        if _is_open_to_accusations(view, head) and await chain.is_elector(job, chain.account):
+            again = await self._speak(view, head)
             if again is not None:
                 return again
             view, head = fold(await chain.history(job), chain.parameters), await chain.head()
@@ -240,8 +235,11 @@ def _is_false_accuser(job: Job, finding: Finding, target: Address) -> bool | Non
     return None if doubtful else False
 
 
-def _can_be_accused_in(job: Job, head: Head) -> bool:
-    """Whether an accusation or a vote can still change anything."""
+def _is_open_to_accusations(job: Job, head: Head) -> bool:
+    """Whether an accusation or a vote can still change anything.
+
+    If not, nothing is examined: whatever keeps this node from it must not keep the job from ending.
+    """
     enough = job.electorate >= job.parameters.least_electorate
     return enough and not is_settleable(job, head.time)
 
