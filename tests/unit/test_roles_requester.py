@@ -228,6 +228,9 @@ def test_waits_for_a_bought_model_and_opens_none_twice(stage):
     stage.requester.advance()
     assert result(stage) is None
     assert len(bought(stage)) == 2
+    opened = {path: path.stat().st_ino for path in stage.requester.folder.glob("jobs/**/0x*")}
+    stage.requester.advance()
+    assert {path: path.stat().st_ino for path in opened} == opened
 
     last.peers.is_online = True
     stage.play_out()
