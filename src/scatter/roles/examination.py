@@ -35,6 +35,8 @@ log = structlog.get_logger()
 _FRESH = "fresh"
 LEAST_TOLERANCE: Final = 10
 """Basis points; evaluations of the same weights differ by far less between machines."""
+MOST_TOLERANCE: Final = 500
+"""Basis points, one example of twenty: a requester that claims fewer would license any score."""
 
 
 class KeysMissing(ScatterError):
@@ -249,7 +251,7 @@ def tolerance(evaluation: JobFile) -> Score:
     """
     examples = evaluation.settings.get("examples", 0)
     one = -(-10_000 // examples) if type(examples) is int and examples > 0 else 0
-    return Score(max(LEAST_TOLERANCE, min(one, 10_000)))
+    return Score(max(LEAST_TOLERANCE, min(one, MOST_TOLERANCE)))
 
 
 def write_fresh_model(target: Path, schema: ModelSchema, seed: int) -> None:
