@@ -279,6 +279,7 @@ class TestPackingTheElectorate:
         liar = challengers[2]
         both.accuse(liar, scored_job, trainers[0], tick())
         both.request_unstake(liar, tick())
+        both.request_unstake(challengers[1], tick())
         both.accuse(challengers[0], scored_job, liar, tick())
 
         both.vote(challengers[1], scored_job, liar, True, tick())
