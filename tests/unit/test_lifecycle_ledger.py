@@ -15,6 +15,7 @@ from tests.unit.vectors.reading import DATASET, SALT, START, address_of, order
 from scatter.lifecycle import reasons
 from scatter.lifecycle.commitments import commit_to_dataset, commit_to_scores, draw
 from scatter.lifecycle.deployment import Block
+from scatter.lifecycle.events import CommitteeDrawn, ScoresRevealed
 from scatter.lifecycle.job import deadline, fold, phase, settleable_at
 from scatter.lifecycle.ledger import Ledger
 from scatter.lifecycle.payments import Penalised
@@ -645,6 +646,17 @@ def test_a_broken_history_is_refused(stage: Stage) -> None:
         fold((history[0], replace(history[1], job=JobId(7))), stage.parameters)
     with pytest.raises(BadInput, match="cannot continue with JobCreated"):
         fold((history[0], history[0]), stage.parameters)
+
+
+def test_a_history_with_lists_of_unequal_length_is_refused(stage: Stage) -> None:
+    history = stage.ledger.history(stage.challenge())
+
+    drawn = next(i for i, e in enumerate(history) if isinstance(e, CommitteeDrawn))
+    with pytest.raises(BadInput, match="one stake per member"):
+        fold((*history[:drawn], replace(history[drawn], stakes=())), stage.parameters)
+    revealed = next(i for i, e in enumerate(history) if isinstance(e, ScoresRevealed))
+    with pytest.raises(BadInput, match="one score per model"):
+        fold((*history[:revealed], replace(history[revealed], scores=())), stage.parameters)
 
 
 def test_every_reason_fits_into_a_word_and_says_something_else() -> None:

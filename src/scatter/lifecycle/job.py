@@ -346,6 +346,8 @@ def _renewed(job: Job, event: SeedRenewed) -> None:
 
 
 def _drawn(job: Job, event: CommitteeDrawn) -> None:
+    if len(event.members) != len(event.stakes):
+        raise BadInput(f"The committee of job {job.number} has not one stake per member.")
     job.drawn = True
     for account, stake in zip(event.members, event.stakes, strict=True):
         job.committee[account] = Member(account, stake)
@@ -377,6 +379,8 @@ def _decided(job: Job, time: Timestamp) -> None:
 
 
 def _revealed(job: Job, event: ScoresRevealed) -> None:
+    if len(event.scores) != len(job.models):
+        raise BadInput(f"A reveal in job {job.number} has not one score per model.")
     job.committee[event.member].scores = event.scores
     job.reveals += 1
     if job.reveals == job.commitments:
