@@ -284,5 +284,5 @@ def test_silence_of_anyone_at_any_step(
     assert both.job(trained_job).over
     assert not any(both.is_running(account) for account in (requester, *trainers))
     assert wealth(*trainers) >= 300_000 * UNIT
-    for trainer in trainers:
-        both.register(trainer, Role.CHALLENGER, Tokens(20_000 * UNIT), tick())
+    for account in (requester, *trainers):
+        both.register(account, Role.CHALLENGER, Tokens(20_000 * UNIT), tick())
