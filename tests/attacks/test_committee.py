@@ -146,7 +146,7 @@ class TestCommitteeGrinding:
         both.join(trainers[0], open_job, Tokens(1), tick())
         both.start(requester, open_job, tick())
         closing = tick()
-        packed = [address_of(f"packed {i}") for i in range(7)]
+        packed = [address_of(f"packed {i}") for i in range(8)]
         for account in packed:
             both.transfer(address_of("treasury"), account, Tokens(25_000 * UNIT))
             both.register(account, Role.VALIDATOR, Tokens(25_000 * UNIT), closing)
