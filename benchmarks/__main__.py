@@ -1,0 +1,47 @@
+"""`python -m benchmarks [NAME ...] [--json] [--demo]`: all benchmarks, or those named."""
+
+import argparse
+import sys
+from importlib import import_module
+
+from benchmarks.running import Measure, run
+
+NAMES = (
+    "gas",
+    "specification",
+    "sealing",
+    "content_names",
+    "transfer",
+    "key_requests",
+    "aggregation",
+    "catch_up",
+    "sandbox",
+)
+"""In the order of the table."""
+LONG = "demo"
+"""Takes a minute; only when asked for."""
+
+
+def load(name: str) -> Measure:
+    """The benchmark's own `measure`."""
+    measure: Measure = import_module(f"benchmarks.{name}").measure
+    return measure
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join((*NAMES, LONG)))
+    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
+    parser.add_argument("--demo", action="store_true", help="measure the demo as well")
+    asked = parser.parse_args()
+    unknown = [name for name in asked.names if name not in (*NAMES, LONG)]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]}; choose from {', '.join((*NAMES, LONG))}")
+    names = list(dict.fromkeys(asked.names or NAMES))
+    if asked.demo and LONG not in names:
+        names.append(LONG)
+    return run({name: load(name) for name in names}, json_asked=asked.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""From the start to the exit of an empty job, in each sandbox that runs here.
+
+Beside it the bare backend, which does nothing at all, and the bare backend that starts the
+interpreter and imports what every job needs: the difference to the latter is what Scatter adds.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.figures import Row, milliseconds, ratio_at_most
+from benchmarks.running import run_alone
+from benchmarks.timing import take_turns
+from scatter.adapters.sandbox import Bubblewrap, PlainProcess
+from scatter.adapters.sandbox.interpreter import OPTIONS, find_interpreter
+from scatter.ports.sandbox import Sandbox, SandboxUnavailable, Task
+
+JOB = """
+name = "Nothing"
+kind = "train"
+topic = "nothing"
+runtime = "numpy"
+[model]
+w = { dtype = "float32", shape = [1] }
+"""
+CODE = """
+import numpy as np
+from scatter_job import Trained
+
+
+def train(data, base, settings):
+    return Trained({"w": np.zeros(1, np.float32)}, 1)
+"""
+BARE_BUBBLEWRAP = ("bwrap", "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev")
+PYTHON = (str(find_interpreter().executable), *OPTIONS, "-c")
+"""As a sandbox starts it."""
+NOTHING = (*PYTHON, "pass")
+IMPORTS = (*PYTHON, "import numpy, safetensors.numpy")
+ENVIRONMENT = {"PATH": os.defpath, "PYTHONPATH": sysconfig.get_path("platlib")}
+TARGET = ratio_at_most(1.2)
+
+
+def measure(folder: Path) -> list[Row]:
+    (folder / "job").mkdir()
+    (folder / "data").mkdir()
+    (folder / "job" / "job.toml").write_text(JOB)
+    (folder / "job" / "train.py").write_text(CODE)
+    rows = _rows(folder, PlainProcess(), "python -c pass", NOTHING, IMPORTS)
+    try:
+        bubblewrap = Bubblewrap.open()
+    except SandboxUnavailable:
+        return [Row("empty job, bubblewrap", "ms", None, "bwrap true", None, TARGET), *rows]
+    nothing, imports = (*BARE_BUBBLEWRAP, "true"), (*BARE_BUBBLEWRAP, *IMPORTS)
+    return [*_rows(folder, bubblewrap, "bwrap true", nothing, imports), *rows]
+
+
+def _rows(
+    folder: Path, sandbox: Sandbox, bare: str, nothing: Sequence[str], imports: Sequence[str]
+) -> list[Row]:
+    ours, doing_nothing, importing = take_turns(
+        _empty_job(folder, sandbox),
+        _command(nothing),
+        _command(imports),
+        repeats=9,
+        tidy_up=lambda: shutil.rmtree(folder / "output", ignore_errors=True),
+    )
+    what = f"empty job, {sandbox.name}"
+    found = milliseconds(ours)
+    return [
+        Row(what, "ms", found, bare, milliseconds(doing_nothing), TARGET),
+        Row(what, "ms", found, "bare, importing numpy", milliseconds(importing)),
+    ]
+
+
+def _empty_job(folder: Path, sandbox: Sandbox) -> Callable[[], None]:
+    output = folder / "output"
+    task = Task("train", folder / "job", folder / "data", output)
+
+    def run() -> None:
+        outcome = asyncio.run(sandbox.run(task))
+        assert outcome.ok, outcome.reason
+
+    return run
+
+
+def _command(arguments: Sequence[str]) -> Callable[[], None]:
+    def run() -> None:
+        subprocess.run(arguments, check=True, capture_output=True, env=ENVIRONMENT)
+
+    return run
+
+
+if __name__ == "__main__":
+    run_alone(measure)
