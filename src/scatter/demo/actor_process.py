@@ -11,8 +11,9 @@ from pathlib import Path
 
 from scatter.adapters.keystore import load_key
 from scatter.node.app import Casting, Secrets, run
-from scatter.node.config import read_config
+from scatter.node.config import Config, read_config
 from scatter.node.logs import open_log
+from scatter.node.signals import stop_on_signals
 from scatter.node.token import read_token
 from scatter.simulation.adversaries import FalseChallenger, RandomWeightsTrainer, SwappingValidator
 
@@ -38,7 +39,14 @@ def play(config_file: Path, log: Path, cheating_part: str, environ: Mapping[str,
     account = load_key(config.keystore, config.password_file.read_text().strip())
     open_log(config.log)
     known = Secrets(account, read_token(config.http.token_file))
-    asyncio.run(run(config, known, casting=_CHEATS[cheating_part]))
+    # Ctrl-C reaches every process of the terminal; were the nodes to end by themselves, the demo
+    # would take it for their failure. It ends them when it has heard of it, too.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asyncio.run(_run(config, known, _CHEATS[cheating_part]))
+
+
+async def _run(config: Config, known: Secrets, casting: Casting) -> None:
+    await run(config, known, casting=casting, stop=stop_on_signals([signal.SIGTERM]))
 
 
 def _write_to(log: Path) -> None:

@@ -141,7 +141,10 @@ class Challenger:
 
     async def _vote(self, job: Job, finding: Finding, head: Head) -> None:
         own = self.surroundings.chain.account
-        for target, accusation in job.accusations.items():
+        # Members first: without the scores of one that lied, the rest may condemn a trainer by
+        # themselves, and then no friend of the trainer's wins the stake by accusing it.
+        members_first = sorted(job.accusations.items(), key=lambda item: item[0] in job.trainers)
+        for target, accusation in members_first:
             if (
                 own in (target, *accusation.yes, *accusation.no)
                 or accusation.upheld
