@@ -61,6 +61,6 @@ def publish(job: uint256, dataset: bytes32, salt: bytes32):
     """
     titles._only_the_protocol()
     refusals._require(
-        keccak256(concat(dataset, salt)) == self.datasets[job], "job: dataset not as committed"
+        keccak256(concat(dataset, salt)) == self.datasets[job], refusals.DATASET_NOT_AS_COMMITTED
     )
     self.datasets[job] = dataset

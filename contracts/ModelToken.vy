@@ -13,7 +13,6 @@
 
 import refusals
 import titles
-import words
 
 initializes: titles
 
@@ -58,8 +57,8 @@ def mint(
     """
     titles._only_the_protocol()
     done: uint256 = self.submitted[job]
-    refusals._require((done >> seat) & 1 == 0, "job: already submitted")
-    refusals._require(model != empty(bytes32) and key != empty(bytes32), "job: empty digest")
+    refusals._require((done >> seat) & 1 == 0, refusals.ALREADY_SUBMITTED)
+    refusals._require(model != empty(bytes32) and key != empty(bytes32), refusals.EMPTY_DIGEST)
     self.submitted[job] = done | (1 << seat)
     self.keyCommitments[job * 64 + place] = key
     titles._mint(trainer, job * 64 + place, model, seat)
@@ -70,27 +69,12 @@ def mint(
 
 @view
 @external
-def seats(job: uint256) -> DynArray[uint256, 64]:
+def seats(job: uint256, models: uint256) -> uint256[64]:
     """
-    @notice The seats of the trainers that submitted, in the order of submission.
+    @notice The seats of the trainers of the first `models` models, in the order of submission.
     """
-    found: DynArray[uint256, 64] = []
-    for place: uint256 in range(words._count(self.submitted[job]), bound=64):
-        found.append(titles._note(job * 64 + place))
+    found: uint256[64] = empty(uint256[64])
+    for place: uint256 in range(models, bound=64):
+        found[place] = titles._note(job * 64 + place)
     return found
 
-
-@view
-@external
-def placeOf(job: uint256, seat: uint256) -> uint256:
-    """
-    @notice The place of a trainer's model; 64 if it has none.
-    """
-    if (self.submitted[job] >> seat) & 1 == 0:
-        return 64
-    place: uint256 = 0
-    for i: uint256 in range(64):
-        if titles._note(job * 64 + i) == seat:
-            place = i
-            break
-    return place

@@ -10,7 +10,6 @@
      ScatterToken who trains, and VoteManager who scored and voted.
 """
 
-import refusals
 import words
 
 
@@ -101,4 +100,4 @@ def standing(job: uint256, account: address) -> uint256:
 @view
 @internal
 def _only_the_protocol():
-    refusals._require(msg.sender == PROTOCOL, "protocol: only by its front door")
+    assert msg.sender == PROTOCOL, "protocol: only by its front door"

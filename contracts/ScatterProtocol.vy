@@ -273,20 +273,20 @@ def createJob(
         trainingJob != empty(bytes32)
         and evaluationJob != empty(bytes32)
         and datasetCommitment != empty(bytes32),
-        "job: empty digest",
+        refusals.EMPTY_DIGEST,
     )
     self._check_slug(topic)
-    refusals._require(reward >= P.leastReward and reward >> 96 == 0, "job: reward out of bounds")
-    refusals._require(threshold <= WHOLE, "job: threshold out of bounds")
+    refusals._require(reward >= P.leastReward and reward >> 96 == 0, refusals.REWARD_OUT_OF_BOUNDS)
+    refusals._require(threshold <= WHOLE, refusals.THRESHOLD_OUT_OF_BOUNDS)
     refusals._require(
         modelFloor == threshold or (P.floorAllowed and modelFloor < threshold),
-        "job: floor out of bounds",
+        refusals.FLOOR_OUT_OF_BOUNDS,
     )
-    refusals._require(mostTrainers > 0 and mostTrainers <= 64, "job: trainers out of bounds")
-    refusals._require(leastStake > 0 and leastStake >> 96 == 0, "job: least stake out of bounds")
+    refusals._require(mostTrainers > 0 and mostTrainers <= 64, refusals.TRAINERS_OUT_OF_BOUNDS)
+    refusals._require(leastStake > 0 and leastStake >> 96 == 0, refusals.LEAST_STAKE_OUT_OF_BOUNDS)
     refusals._require(
         trainingTime >= P.leastTraining and trainingTime <= P.mostTraining,
-        "job: training time out of bounds",
+        refusals.TRAINING_TIME_OUT_OF_BOUNDS,
     )
 
     job: uint256 = self.jobCount + 1
@@ -329,16 +329,16 @@ def publishDataset(job: uint256, dataset: bytes32, salt: bytes32):
     @notice Opens the dataset commitment; draws the committee too, if that can be done now.
     """
     life: uint256 = self._life(job)
-    refusals._require(msg.sender == words._account(life), "job: only the requester")
-    self._require_phase(life, DATASET, "job: not awaiting the dataset")
-    refusals._require((life >> PUBLISHED) & 1 == 0, "job: already published")
+    refusals._require(msg.sender == words._account(life), refusals.ONLY_THE_REQUESTER)
+    refusals._require((life >> PHASE) & 255 == DATASET, refusals.NOT_AWAITING_THE_DATASET)
+    refusals._require((life >> PUBLISHED) & 1 == 0, refusals.ALREADY_PUBLISHED)
     self._require_in_time(life)
-    refusals._require(dataset != empty(bytes32), "job: empty digest")
+    refusals._require(dataset != empty(bytes32), refusals.EMPTY_DIGEST)
     life |= 1 << PUBLISHED
     log DatasetPublished(job=job, requester=msg.sender, dataset=dataset)
     extcall EVALUATION_JOBS.publish(job, dataset, salt)
-    if (life >> DRAWN) & 1 == 0 and staticcall VOTES.canDraw(job):
-        life = self._draw(job, life)
+    if (life >> DRAWN) & 1 == 0:
+        life = self._draw(job, life, False)
     self._score_when_ready(job, life)
 
 
@@ -350,11 +350,10 @@ def joinJob(job: uint256, stake: uint256):
     """
     @notice Locks a stake on an open job.
     """
-    life: uint256 = self._life(job)
+    life: uint256 = self._life_in(job, OPEN, refusals.NOT_OPEN)
     terms: uint256 = self.terms[job]
-    refusals._require((life >> PHASE) & 255 == OPEN, "job: not open")
     self._require_in_time(life)
-    refusals._require(msg.sender != words._account(life), "job: requester cannot join")
+    refusals._require(msg.sender != words._account(life), refusals.REQUESTER_CANNOT_JOIN)
     self.lives[job] = life + (1 << TRAINERS)
     log TrainerJoined(job=job, trainer=msg.sender, stake=stake)
     extcall TOKEN.lockStake(
@@ -373,11 +372,10 @@ def submitModel(job: uint256, model: bytes32, keyCommitment: bytes32):
     @notice Submits a sealed model; the last trainer's ends the training.
     @param model The sha2-256 digest of the sealed model's folder.
     """
-    life: uint256 = self._life(job)
-    self._require_phase(life, TRAINING, "job: not in training")
+    life: uint256 = self._life_in(job, TRAINING, refusals.NOT_IN_TRAINING)
     self._require_in_time(life)
     seat: uint256 = staticcall TOKEN.seatOf(job, msg.sender)
-    refusals._require(seat > 0, "job: not a trainer")
+    refusals._require(seat > 0, refusals.NOT_A_TRAINER)
     place: uint256 = (life >> MODEL_COUNT) & 255
     life += 1 << MODEL_COUNT
     log ModelSubmitted(job=job, trainer=msg.sender, model=model, keyCommitment=keyCommitment)
@@ -418,7 +416,16 @@ def revealScores(job: uint256, member: address, scores: DynArray[uint256, 64], s
     """
     self._life(job)
     log ScoresRevealed(job=job, member=member, scores=scores)
-    extcall VOTES.revealScores(job, member, scores, salt)
+    highest: uint256 = 0
+    packed: uint256[4] = empty(uint256[4])
+    count: uint256 = 0
+    for score: uint256 in scores:
+        highest = max(highest, score)
+        packed[count >> 4] |= score << ((count & 15) << 4)
+        count = unsafe_add(count, 1)
+    extcall VOTES.revealScores(
+        job, member, count, highest, packed, keccak256(abi_encode(job, member, scores, salt))
+    )
 
 
 # What challengers do
@@ -429,7 +436,7 @@ def accuse(job: uint256, target: address):
     """
     @notice Accuses a trainer with a model, a member that acted, or a challenger that spoke.
     """
-    self._require_phase(self._life(job), SCORING, "accusation: closed")
+    self._life_in(job, SCORING, refusals.ACCUSATIONS_CLOSED)
     log Accused(job=job, accuser=msg.sender, target=target)
     extcall VOTES.accuse(job, msg.sender, target)
 
@@ -441,23 +448,18 @@ def vote(job: uint256, target: address, guilty: bool):
     """
     life: uint256 = self._life(job)
     log Voted(job=job, voter=msg.sender, target=target, guilty=guilty)
-    accuser: address = empty(address)
-    part: uint256 = 0
-    accuser, part = extcall VOTES.vote(job, msg.sender, target, guilty)
-    if accuser == empty(address):
+    accusation: uint256 = extcall VOTES.vote(
+        job, msg.sender, target, guilty, (self.terms[job] >> 152) & 65_535
+    )
+    if accusation == 0:
         return
 
+    accuser: address = words._account(accusation)
+    part: uint256 = accusation >> 200
+    winner: address = accuser if (accusation >> 193) & 1 == 1 else empty(address)
     log Condemned(job=job, target=target, accuser=accuser)
-    winner: address = accuser
-    if staticcall REPUTATION.condemned(job, accuser) or (
-        part < 64 and self._fails_by_score(job, part)
-    ):
-        winner = empty(address)
     extcall REPUTATION.condemn(job, target, part)
-    if part < 64:
-        extcall TOKEN.forfeit(job, target, winner)
-    else:
-        extcall TOKEN.penalise(job, target, 1 if part < 80 else 2, winner)
+    extcall TOKEN.punish(job, target, part, winner)
 
 
 # What validators and challengers do for their role
@@ -495,11 +497,10 @@ def startJob(job: uint256):
     """
     @notice Begins the training: the requester at any time, anybody from the join deadline on.
     """
-    life: uint256 = self._life(job)
-    self._require_phase(life, OPEN, "job: not open")
-    refusals._require((life >> TRAINERS) & 255 > 0, "job: nobody joined")
+    life: uint256 = self._life_in(job, OPEN, refusals.NOT_OPEN)
+    refusals._require((life >> TRAINERS) & 255 > 0, refusals.NOBODY_JOINED)
     refusals._require(
-        msg.sender == words._account(life) or self._is_due(life), "job: only the requester"
+        msg.sender == words._account(life) or self._is_due(life), refusals.ONLY_THE_REQUESTER
     )
     self._move_on(job, life, TRAINING, (self.terms[job] >> 96) & (2**40 - 1))
     log TrainingStarted(job=job, actor=msg.sender)
@@ -510,10 +511,9 @@ def cancelJob(job: uint256):
     """
     @notice Ends a job that nobody joined; the escrow goes back, the tax stays.
     """
-    life: uint256 = self._life(job)
-    self._require_phase(life, OPEN, "job: not open")
-    refusals._require((life >> TRAINERS) & 255 == 0, "job: somebody joined")
-    refusals._require(self._is_due(life), "job: too early")
+    life: uint256 = self._life_in(job, OPEN, refusals.NOT_OPEN)
+    refusals._require((life >> TRAINERS) & 255 == 0, refusals.SOMEBODY_JOINED)
+    self._require_due(life)
     self._move_on(job, life, CANCELLED, 0)
     log JobCancelled(job=job, actor=msg.sender)
     extcall TOKEN.refund(job, words._account(life))
@@ -524,9 +524,8 @@ def closeTraining(job: uint256):
     """
     @notice Ends the training at its deadline; a job without any model is settled at once.
     """
-    life: uint256 = self._life(job)
-    self._require_phase(life, TRAINING, "job: not in training")
-    refusals._require(self._is_due(life), "job: too early")
+    life: uint256 = self._life_in(job, TRAINING, refusals.NOT_IN_TRAINING)
+    self._require_due(life)
     if (life >> MODEL_COUNT) & 255 == 0:
         self._settle(job, life)
     else:
@@ -538,11 +537,10 @@ def drawCommittee(job: uint256):
     """
     @notice Draws the committee, or fixes a new seed block when the hash is gone.
     """
-    life: uint256 = self._life(job)
-    self._require_phase(life, DATASET, "job: not awaiting the dataset")
-    refusals._require((life >> DRAWN) & 1 == 0, "job: already drawn")
+    life: uint256 = self._life_in(job, DATASET, refusals.NOT_AWAITING_THE_DATASET)
+    refusals._require((life >> DRAWN) & 1 == 0, refusals.ALREADY_DRAWN)
     self._require_in_time(life)
-    self._score_when_ready(job, self._draw(job, life))
+    self._score_when_ready(job, self._draw(job, life, True))
 
 
 @external
@@ -552,13 +550,13 @@ def settle(job: uint256):
     """
     life: uint256 = self._life(job)
     phase: uint256 = (life >> PHASE) & 255
-    refusals._require(phase < SETTLED, "job: already over")
+    refusals._require(phase < SETTLED, refusals.ALREADY_OVER)
     deadline: uint256 = (life >> DEADLINE) & (2**40 - 1)
     if phase == SCORING:
         phase, deadline = staticcall VOTES.phase(job)
     refusals._require(
         (phase == DATASET or phase == CHALLENGE) and block.timestamp >= deadline,
-        "job: too early",
+        refusals.TOO_EARLY,
     )
     self._settle(job, life)
 
@@ -571,8 +569,8 @@ def requestKey(job: uint256, trainer: address, publicKey: Bytes[64]):
     """
     @notice Asks a trainer for its model's key, sealed for this public key.
     """
-    refusals._require(self._may_ask_key(job, trainer, msg.sender), "key: not entitled")
-    refusals._require(len(publicKey) >= 33, "key: wrong length")
+    refusals._require(self._may_ask_key(job, trainer, msg.sender), refusals.NOT_ENTITLED)
+    refusals._require(len(publicKey) >= 33, refusals.KEY_OF_WRONG_LENGTH)
     log KeyRequested(job=job, trainer=trainer, asker=msg.sender, publicKey=publicKey)
 
 
@@ -581,7 +579,7 @@ def answerKey(job: uint256, asker: address, sealedKey: Bytes[256]):
     """
     @notice Answers a request with the key, sealed for the asker.
     """
-    refusals._require(self._may_ask_key(job, msg.sender, asker), "key: not entitled")
+    refusals._require(self._may_ask_key(job, msg.sender, asker), refusals.NOT_ENTITLED)
     log KeyAnswered(job=job, trainer=msg.sender, asker=asker, sealedKey=sealedKey)
 
 
@@ -613,7 +611,7 @@ def isElector(job: uint256, account: address) -> bool:
     """
     @notice Whether an account may accuse and vote in a job, while accusations are open.
     """
-    return staticcall VOTES.isElector(job, account)
+    return (staticcall VOTES.isElector(job, account)) == 1
 
 
 @view
@@ -638,20 +636,31 @@ def requesterOf(job: uint256) -> address:
 @internal
 def _life(job: uint256) -> uint256:
     life: uint256 = self.lives[job]
-    refusals._require(life != 0, "job: does not exist")
+    refusals._require(life != 0, refusals.NO_SUCH_JOB)
     return life
 
 
-@pure
+@view
 @internal
-def _require_phase(life: uint256, phase: uint256, reason: String[32]):
+def _life_in(job: uint256, phase: uint256, reason: uint256) -> uint256:
+    """
+    @notice The life of a job that is in a phase; refuses, with the reason, in any other.
+    """
+    life: uint256 = self._life(job)
     refusals._require((life >> PHASE) & 255 == phase, reason)
+    return life
+
+
+@view
+@internal
+def _require_due(life: uint256):
+    refusals._require(self._is_due(life), refusals.TOO_EARLY)
 
 
 @view
 @internal
 def _require_in_time(life: uint256):
-    refusals._require(not self._is_due(life), "job: too late")
+    refusals._require(not self._is_due(life), refusals.TOO_LATE)
 
 
 @view
@@ -669,16 +678,16 @@ def _check_slug(topic: String[64]):
     """
     @notice Lower-case letters, digits and hyphens.
     """
-    text: Bytes[128] = concat(convert(topic, Bytes[64]), empty(bytes32), empty(bytes32))
+    text: Bytes[128] = abi_encode(topic)  # two words, then the letters, 32 to a word
     length: uint256 = len(topic)
     valid: bool = length > 0
     chunk: uint256 = 0
     for i: uint256 in range(length, bound=64):
-        if i % 32 == 0:
-            chunk = extract32(text, i, output_type=uint256)
+        if i & 31 == 0:
+            chunk = extract32(text, 64 + i, output_type=uint256)
         valid = valid and (SLUG >> (chunk >> 248)) & 1 == 1
         chunk <<= 8
-    refusals._require(valid, "job: topic is not a slug")
+    refusals._require(valid, refusals.TOPIC_NOT_A_SLUG)
 
 
 @internal
@@ -718,19 +727,23 @@ def _close(job: uint256, life: uint256) -> uint256:
 
 
 @internal
-def _draw(job: uint256, life: uint256) -> uint256:
+def _draw(job: uint256, life: uint256, insisting: bool) -> uint256:
     """
     @notice Draws, or renews the seed block; returns the job's life.
+    @param insisting Whether to refuse, or renew, when the draw cannot be made now.
     """
-    drawn: DynArray[uint256, 16] = []
+    drawn: uint256[16] = empty(uint256[16])
     seedBlock: uint256 = 0
-    drawn, seedBlock = extcall VOTES.draw(job)
-    if len(drawn) == 0:
+    drawn, seedBlock = extcall VOTES.draw(job, insisting)
+    if seedBlock > 0:
         log SeedRenewed(job=job, actor=msg.sender, seedBlock=seedBlock)
+    if drawn[0] == 0:
         return life
     members: DynArray[address, 16] = []
     stakes: DynArray[uint256, 16] = []
     for member: uint256 in drawn:
+        if member == 0:
+            break
         members.append(words._account(member))
         stakes.append(member >> 160)
     log CommitteeDrawn(job=job, actor=msg.sender, members=members, stakes=stakes)
@@ -751,16 +764,6 @@ def _score_when_ready(job: uint256, life: uint256):
 
 @view
 @internal
-def _fails_by_score(job: uint256, seat: uint256) -> bool:
-    """
-    @notice Whether the scores alone already make a trainer malicious.
-    """
-    score: uint256 = staticcall VOTES.averageOf(job, staticcall MODELS.placeOf(job, seat))
-    return score < max((self.terms[job] >> 152) & 65_535, 1)
-
-
-@view
-@internal
 def _may_ask_key(job: uint256, trainer: address, asker: address) -> bool:
     """
     @notice Members from the draw on, electors during the challenge, and the requester once
@@ -772,11 +775,7 @@ def _may_ask_key(job: uint256, trainer: address, asker: address) -> bool:
         return False
     if asker == words._account(life):
         return (staticcall REPUTATION.marks(job) >> (95 + seat)) & 1 == 1
-    if staticcall VOTES.isMember(job, asker):
-        return True
-    if (life >> PHASE) & 255 != SCORING or not staticcall VOTES.isElector(job, asker):
-        return False
-    return (staticcall VOTES.phase(job))[0] == CHALLENGE
+    return (staticcall VOTES.mayAskKey(job, asker, (life >> PHASE) & 255 == SCORING)) == 1
 
 
 @internal
@@ -789,13 +788,9 @@ def _settle(job: uint256, life: uint256):
         (terms >> 152) & 65_535,
         (life >> PUBLISHED) & 1 == 1,
     )
-    accepted: uint256 = 0
-    if s.verdict == verdicts.NORMAL:
-        for entry: uint256 in s.paid:
-            accepted |= 1 << (entry & 255)
     self._move_on(job, life, SETTLED, 0)
     log JobSettled(job=job, actor=msg.sender, verdict=s.verdict)
     extcall REPUTATION.conclude(
-        job, s.malicious, accepted, s.verdict == verdicts.REQUESTER_MALICIOUS
+        job, s.malicious, s.accepted, s.verdict == verdicts.REQUESTER_MALICIOUS
     )
     extcall TOKEN.settle(job, words._account(life), s)

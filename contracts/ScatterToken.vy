@@ -221,10 +221,10 @@ def lockStake(
     @param seats How many trainers the job takes.
     """
     self._only_the_protocol()
-    refusals._require(self.seats[job][trainer] == 0, "job: already joined")
-    refusals._require(seat < seats, "job: full")
-    refusals._require(stake >= least, "job: stake below the least")
-    refusals._require(stake >> 96 == 0, "job: stake too large")
+    refusals._require(self.seats[job][trainer] == 0, refusals.ALREADY_JOINED)
+    refusals._require(seat < seats, refusals.FULL)
+    refusals._require(stake >= least, refusals.STAKE_BELOW_THE_LEAST)
+    refusals._require(stake >> 96 == 0, refusals.STAKE_TOO_LARGE)
     self._engage(trainer)
     self.seats[job][trainer] = seat + 1
     self.stakes[job][seat] = words._pair(trainer, stake)
@@ -247,22 +247,18 @@ def refund(job: uint256, requester: address):
 
 
 @external
-def forfeit(job: uint256, trainer: address, accuser: address):
+def punish(job: uint256, account: address, part: uint256, accuser: address):
     """
-    @notice Takes the stake of a condemned trainer; the accuser wins, unless it is nobody.
-    """
-    self._only_the_protocol()
-    fine: uint256 = self._forfeit(job, self.seats[job][trainer] - 1)
-    self._win(job, accuser, fine)
-
-
-@external
-def penalise(job: uint256, account: address, role: uint256, accuser: address):
-    """
-    @notice Fines a condemned validator or challenger (eq. 8); the accuser wins.
+    @notice Takes the stake of a condemned trainer, or fines a condemned validator or
+            challenger (eq. 8); the accuser wins, unless it is nobody.
+    @param part The trainer's seat, or 64 plus the member's place; above 79 a challenger.
     """
     self._only_the_protocol()
-    fine: uint256 = self._penalise(job, account, role)
+    fine: uint256 = 0
+    if part < 64:
+        fine = self._forfeit(job, part)
+    else:
+        fine = self._penalise(job, account, VALIDATOR if part < 80 else CHALLENGER)
     self._win(job, accuser, fine)
 
 
@@ -272,7 +268,7 @@ def settle(job: uint256, requester: address, s: verdicts.Settlement):
     @notice Pays everybody at the end of a job. What no payment takes goes to the lottery.
     """
     self._only_the_protocol()
-    for place: uint256 in range(len(s.members), bound=16):
+    for place: uint256 in range(16):
         if (s.silent >> place) & 1 == 1:
             self._penalise(job, words._account(s.members[place]), VALIDATOR)
     for seat: uint256 in range(s.trainers, bound=64):
@@ -304,23 +300,24 @@ def settle(job: uint256, requester: address, s: verdicts.Settlement):
 
 
 @internal
-def _pay_trainers(job: uint256, paid: DynArray[uint256, 64], pool: uint256) -> uint256:
+def _pay_trainers(job: uint256, paid: uint256[64], pool: uint256) -> uint256:
     """
     @notice Equation 4: root of the stake times the square of the score. The square is
             in the paper's prose, not in its formula.
     @return What was paid.
     """
-    weights: uint256[64] = empty(uint256[64])
     total: uint256 = 0
-    for i: uint256 in range(len(paid), bound=64):
-        stake: uint256 = self.stakes[job][paid[i] & 255] >> 160
-        weights[i] = isqrt(stake) * (paid[i] >> 8) * (paid[i] >> 8)
-        total += weights[i]
+    for entry: uint256 in paid:
+        if entry > 0:
+            total += self._weight(job, entry)
 
     spent: uint256 = 0
-    for i: uint256 in range(len(paid), bound=64):
-        trainer: uint256 = self.stakes[job][paid[i] & 255]
-        amount: uint256 = weights[i] * pool // total
+    for entry: uint256 in paid:
+        if entry == 0:
+            continue
+        trainer: uint256 = self.stakes[job][entry & 255]
+        weight: uint256 = self._weight(job, entry)
+        amount: uint256 = weight * pool // total
         spent += amount
         self._move(self, words._account(trainer), amount)
         log TrainerPaid(
@@ -328,17 +325,24 @@ def _pay_trainers(job: uint256, paid: DynArray[uint256, 64], pool: uint256) -> u
             trainer=words._account(trainer),
             amount=amount,
             stake=trainer >> 160,
-            score=paid[i] >> 8,
-            weight=weights[i],
+            score=entry >> 8,
+            weight=weight,
             totalWeight=total,
             pool=pool,
         )
     return spent
 
 
+@view
+@internal
+def _weight(job: uint256, entry: uint256) -> uint256:
+    score: uint256 = entry >> 8
+    return isqrt(self.stakes[job][entry & 255] >> 160) * score * score
+
+
 @internal
 def _pay_members(
-    job: uint256, members: DynArray[uint256, 16], receivers: uint256, pool: uint256
+    job: uint256, members: uint256[16], receivers: uint256, pool: uint256
 ) -> uint256:
     """
     @notice Equation 6, with the stakes recorded at the draw. If all receivers had been
@@ -346,13 +350,15 @@ def _pay_members(
     @return What was paid.
     """
     total: uint256 = 0
-    for place: uint256 in range(len(members), bound=16):
+    for place: uint256 in range(16):
         if (receivers >> place) & 1 == 1:
             total += members[place] >> 160
+    if total == 0:
+        return 0
 
     spent: uint256 = 0
-    for place: uint256 in range(len(members), bound=16):
-        if (receivers >> place) & 1 == 0 or total == 0:
+    for place: uint256 in range(16):
+        if (receivers >> place) & 1 == 0:
             continue
         member: uint256 = members[place]
         amount: uint256 = (member >> 160) * pool // total
@@ -468,10 +474,10 @@ def register(account: address, role: uint256, amount: uint256):
     @notice Makes an account validator or challenger; the amount is fixed for the role's life.
     """
     self._only_the_protocol()
-    refusals._require(role == VALIDATOR or role == CHALLENGER, "role: no such role")
-    refusals._require(self.roles[account] == 0, "role: has a role stake")
-    refusals._require(self.accounts[account] >> 128 == 0, "role: in a running job")
-    refusals._require(amount >= STAKES[role - 1] and amount >> 96 == 0, "role: stake out of bounds")
+    refusals._require(role == VALIDATOR or role == CHALLENGER, refusals.NO_SUCH_ROLE)
+    refusals._require(self.roles[account] == 0, refusals.HAS_A_ROLE)
+    refusals._require(self.accounts[account] >> 128 == 0, refusals.IN_A_RUNNING_JOB)
+    refusals._require(amount >= STAKES[role - 1] and amount >> 96 == 0, refusals.ROLE_STAKE_OUT_OF_BOUNDS)
     index: uint256 = self.sizes[role] & (2**32 - 1)
     self._resize(role, index + 1)
     self._seat(role, index, account)
@@ -487,8 +493,8 @@ def requestUnstake(account: address):
     """
     self._only_the_protocol()
     record: uint256 = self.roles[account]
-    refusals._require(record != 0, "role: none held")
-    refusals._require((record >> 48) & (2**40 - 1) == 0, "role: already leaving")
+    refusals._require(record != 0, refusals.NO_ROLE)
+    refusals._require((record >> 48) & (2**40 - 1) == 0, refusals.ALREADY_LEAVING)
     self.roles[account] = self._leave(account, record)
 
 
@@ -499,9 +505,9 @@ def withdraw(account: address):
     """
     self._only_the_protocol()
     record: uint256 = self.roles[account]
-    refusals._require(record != 0, "role: none held")
-    refusals._require((record >> 48) & (2**40 - 1) != 0, "role: not leaving")
-    refusals._require(block.timestamp >= (record >> 120) & (2**40 - 1), "role: still unbonding")
+    refusals._require(record != 0, refusals.NO_ROLE)
+    refusals._require((record >> 48) & (2**40 - 1) != 0, refusals.NOT_LEAVING)
+    refusals._require(block.timestamp >= (record >> 120) & (2**40 - 1), refusals.STILL_UNBONDING)
     self.roles[account] = 0
     self._move(self, account, (record >> 160))
     log RoleWithdrawn(account=account, role=record & 255, stake=(record >> 160))
@@ -663,7 +669,7 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     @notice An allowance of 2^256 - 1 is without limit, and stays.
     """
     allowed: uint256 = self.allowance[owner][msg.sender]
-    refusals._require(allowed >= amount, "token: allowance too low")
+    refusals._require(allowed >= amount, refusals.ALLOWANCE_TOO_LOW)
     if allowed != max_value(uint256):
         self.allowance[owner][msg.sender] = allowed - amount
     self._send(owner, to, amount)
@@ -689,14 +695,14 @@ def permit(
     """
     @notice An approval signed by its owner and sent by anybody (EIP-2612).
     """
-    refusals._require(block.timestamp <= deadline, "token: permit expired")
+    refusals._require(block.timestamp <= deadline, refusals.PERMIT_EXPIRED)
     nonce: uint256 = self.nonces[owner]
     message: bytes32 = keccak256(abi_encode(PERMIT, owner, spender, amount, nonce, deadline))
     digest: bytes32 = keccak256(concat(b"\x19\x01", self._domain(), message))
     signer: address = ecrecover(digest, v, r, s)
     refusals._require(
         signer == owner and owner != empty(address) and convert(s, uint256) <= HALF_ORDER,
-        "token: wrong signature",
+        refusals.WRONG_SIGNATURE,
     )
     self.nonces[owner] = nonce + 1
     self._approve(owner, spender, amount)
@@ -733,7 +739,7 @@ def _send(sender: address, receiver: address, amount: uint256):
     """
     @dev A gift to this contract would belong to nobody for ever.
     """
-    refusals._require(receiver != empty(address) and receiver != self, "token: to nobody")
+    refusals._require(receiver != empty(address) and receiver != self, refusals.TO_NOBODY)
     self._move(sender, receiver, amount)
 
 
@@ -744,7 +750,7 @@ def _move(sender: address, receiver: address, amount: uint256):
          overflow into it: together they are the supply, below 2^128.
     """
     purse: uint256 = self.accounts[sender]
-    refusals._require(purse & (2**128 - 1) >= amount, "token: balance too low")
+    refusals._require(purse & (2**128 - 1) >= amount, refusals.BALANCE_TOO_LOW)
     self.accounts[sender] = purse - amount
     self.accounts[receiver] += amount
     log IERC20.Transfer(sender=sender, receiver=receiver, value=amount)
@@ -756,7 +762,7 @@ def _move(sender: address, receiver: address, amount: uint256):
 @view
 @internal
 def _only_the_protocol():
-    refusals._require(msg.sender == PROTOCOL, "protocol: only by its front door")
+    refusals._require(msg.sender == PROTOCOL, refusals.ONLY_BY_THE_FRONT_DOOR)
 
 
 @internal
@@ -764,7 +770,7 @@ def _engage(account: address):
     """
     @notice Counts one more running job; an account with a role stake has none.
     """
-    refusals._require(self.roles[account] == 0, "role: has a role stake")
+    refusals._require(self.roles[account] == 0, refusals.HAS_A_ROLE)
     self.accounts[account] += 1 << 128
 
 

@@ -19,21 +19,23 @@ import rules
 import verdicts
 import words
 
+# What is read as a number although it is a bool is 0 or 1: all answer by the same rules.
+
 
 interface Stakes:
     def seatOf(job: uint256, account: address) -> uint256: view
     def sizesBefore() -> (uint256, uint256): view
     def validatorAt(index: uint256, number: uint256) -> uint256: view
-    def isElector(account: address, closing: uint256) -> bool: view
+    def isElector(account: address, closing: uint256) -> uint256: view
 
 
 interface Models:
     def submitted(job: uint256) -> uint256: view
-    def seats(job: uint256) -> DynArray[uint256, 64]: view
+    def seats(job: uint256, models: uint256) -> uint256[64]: view
 
 
 interface Reputation:
-    def condemned(job: uint256, account: address) -> bool: view
+    def condemned(job: uint256, account: address) -> uint256: view
     def marks(job: uint256) -> uint256: view
 
 
@@ -71,7 +73,7 @@ sessions: HashMap[uint256, uint256]
 members: HashMap[uint256, HashMap[uint256, uint256]]  # per job and place: account 160 | stake 96
 # Per job and place: the commitment, then in its stead the scores, sixteen to a word
 slips: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]
-# Per job and target: accuser 160 | votes for 32 | upheld 1 | 7 free | part 8: a trainer's seat,
+# Per job and target: accuser 160 | votes for 32 | upheld 1 | accuser wins 1 | 6 free | part 8: a trainer's seat,
 # 64 plus a member's place, or CHALLENGER
 accusations: HashMap[uint256, HashMap[address, uint256]]
 outspoken: HashMap[uint256, HashMap[address, bool]]  # per job: accused or voted
@@ -126,20 +128,26 @@ def close(job: uint256, models: uint256) -> (uint256, uint256, uint256):
 
 
 @external
-def draw(job: uint256) -> (DynArray[uint256, 16], uint256):
+def draw(job: uint256, insisting: bool) -> (uint256[16], uint256):
     """
     @notice Draws the committee from the seed block's hash; fixes a new seed block if the
             chain no longer knows that hash.
-    @return The members (account, and stake * 2^160), or none and the new seed block.
+    @param insisting Whether to refuse, or renew, when the draw cannot be made now.
+    @return The members (account, and stake * 2^160; then 0), or none; the new seed block, or 0.
     """
     self._only_the_protocol()
     word: uint256 = self.draws[job]
     eligible: uint256 = (word >> 80) & (2**32 - 1)
-    refusals._require(eligible >= LEAST_COMMITTEE, "job: too few validators")
-    seed_block: uint256 = (word & (2**40 - 1))
-    refusals._require(block.number > seed_block, "job: too early")
-    drawn: DynArray[uint256, 16] = []
-    if block.number > seed_block + 256:
+    seed_block: uint256 = word & (2**40 - 1)
+    drawn: uint256[16] = empty(uint256[16])
+    enough: bool = eligible >= LEAST_COMMITTEE
+    past: bool = block.number > seed_block
+    gone: bool = block.number > seed_block + 256
+    if not insisting and (not enough or not past or gone):
+        return drawn, 0
+    refusals._require(enough, refusals.TOO_FEW_VALIDATORS)
+    refusals._require(past, refusals.TOO_EARLY)
+    if gone:
         renewed: uint256 = block.number + SEED_DELAY
         self.draws[job] = words._put(word, 0, 40, renewed)
         return drawn, renewed
@@ -147,11 +155,13 @@ def draw(job: uint256) -> (DynArray[uint256, 16], uint256):
     seed: bytes32 = keccak256(concat(blockhash(seed_block), convert(job, bytes32)))
     size: uint256 = max(eligible * PROPORTION // 10_000, LEAST_COMMITTEE)
     size = min(min(size, MOST_COMMITTEE), eligible)
-    chosen: DynArray[uint256, 16] = self._shuffle(seed, eligible, size)
-    for index: uint256 in chosen:
-        member: uint256 = staticcall TOKEN.validatorAt(index, ((word >> 40) & (2**40 - 1)) - 1)
-        self.members[job][len(drawn)] = member
-        drawn.append(member)
+    drawn = self._shuffle(seed, eligible, size)
+    for place: uint256 in range(size, bound=16):
+        member: uint256 = staticcall TOKEN.validatorAt(
+            drawn[place], ((word >> 40) & (2**40 - 1)) - 1
+        )
+        self.members[job][place] = member
+        drawn[place] = member
     self.sessions[job] = size << 120
     return drawn, 0
 
@@ -170,29 +180,29 @@ def open(job: uint256):
 
 @pure
 @internal
-def _shuffle(seed: bytes32, eligible: uint256, size: uint256) -> DynArray[uint256, 16]:
+def _shuffle(seed: bytes32, eligible: uint256, size: uint256) -> uint256[16]:
     """
     @notice The first `size` places of a Fisher-Yates shuffle of 0 .. eligible - 1.
     @dev Step i swaps places i and j >= i. Place i is not looked at again, so what step i
          moved to j is kept as a note; a later note on the same place replaces it.
     """
-    chosen: DynArray[uint256, 16] = []
-    places: DynArray[uint256, 16] = []
-    moved: DynArray[uint256, 16] = []
+    chosen: uint256[16] = empty(uint256[16])
+    places: uint256[16] = empty(uint256[16])
+    moved: uint256[16] = empty(uint256[16])
     for i: uint256 in range(size, bound=16):
         j: uint256 = i + convert(
             keccak256(concat(seed, convert(i, bytes32))), uint256
         ) % (eligible - i)
         at_i: uint256 = i
         at_j: uint256 = j
-        for k: uint256 in range(len(places), bound=16):
+        for k: uint256 in range(i, bound=16):
             if places[k] == i:
                 at_i = moved[k]
             if places[k] == j:
                 at_j = moved[k]
-        chosen.append(at_j)
-        places.append(j)
-        moved.append(at_i)
+        chosen[i] = at_j
+        places[i] = j
+        moved[i] = at_i
     return chosen
 
 
@@ -206,7 +216,7 @@ def commitScores(job: uint256, member: address, commitment: bytes32):
     """
     self._only_the_protocol()
     place: uint256 = self._decide(job, member, COMMITTED)
-    refusals._require(commitment != empty(bytes32), "scores: empty commitment")
+    refusals._require(commitment != empty(bytes32), refusals.EMPTY_COMMITMENT)
     self.slips[job][place][0] = convert(commitment, uint256)
 
 
@@ -221,39 +231,39 @@ def refrain(job: uint256, member: address):
 
 @external
 def revealScores(
-    job: uint256, member: address, scores: DynArray[uint256, 64], salt: bytes32
+    job: uint256,
+    member: address,
+    models: uint256,
+    highest: uint256,
+    packed: uint256[4],
+    commitment: bytes32,
 ):
     """
-    @notice Opens a commitment: keccak256(abi_encode(job, member, scores, salt)).
+    @notice Opens a commitment.
+    @param models How many scores there are.
+    @param highest The highest of them.
+    @param packed Sixteen to a word, if none is too high.
+    @param commitment keccak256(abi_encode(job, member, scores, salt)).
     """
     self._only_the_protocol()
     session: uint256 = self.sessions[job]
-    commit_end: uint256 = 0
-    reveal_end: uint256 = 0
-    commit_end, reveal_end = self._windows(session)
     refusals._require(
-        commit_end <= block.timestamp and block.timestamp < reveal_end,
-        "scores: not in the reveal window",
+        (session >> 40) & (2**40 - 1) <= block.timestamp
+        and block.timestamp < self._reveal_end(session),
+        refusals.NOT_IN_THE_REVEAL_WINDOW,
     )
-    place: uint256 = self._place(job, session, member)
-    refusals._require(place != NOBODY, "scores: not a committee member")
-    refusals._require((session >> (COMMITTED + place)) & 1 == 1, "scores: nothing committed")
-    refusals._require((session >> (REVEALED + place)) & 1 == 0, "scores: already revealed")
-    refusals._require(len(scores) == self.draws[job] >> 144, "scores: one per model")
-    for score: uint256 in scores:
-        refusals._require(score <= 10_000, "scores: above 10000")
-    commitment: bytes32 = keccak256(abi_encode(job, member, scores, salt))
+    place: uint256 = self._member(job, session, member)
+    refusals._require((session >> (COMMITTED + place)) & 1 == 1, refusals.NOTHING_COMMITTED)
+    refusals._require((session >> (REVEALED + place)) & 1 == 0, refusals.ALREADY_REVEALED)
+    refusals._require(models == self.draws[job] >> 144, refusals.WRONG_NUMBER_OF_SCORES)
+    refusals._require(highest <= 10_000, refusals.SCORE_TOO_HIGH)
     refusals._require(
         convert(commitment, uint256) == self.slips[job][place][0],
-        "scores: not as committed",
+        refusals.SCORES_NOT_AS_COMMITTED,
     )
 
-    packed: uint256 = 0
-    for i: uint256 in range(len(scores), bound=64):
-        packed |= scores[i] << (16 * (i % 16))
-        if i % 16 == 15 or i + 1 == len(scores):
-            self.slips[job][place][i // 16] = packed
-            packed = 0
+    for i: uint256 in range((models + 15) >> 4, bound=4):
+        self.slips[job][place][i] = packed[i]
     session |= 1 << (REVEALED + place)
     if (session >> REVEALED) & 65_535 == ((session >> COMMITTED) & 65_535):
         session = words._put(session, 80, 40, block.timestamp)
@@ -268,16 +278,15 @@ def _decide(job: uint256, member: address, flags: uint256) -> uint256:
     """
     session: uint256 = self.sessions[job]
     refusals._require(
-        block.timestamp < ((session >> 40) & (2**40 - 1)), "scores: not in the commit window"
+        block.timestamp < ((session >> 40) & (2**40 - 1)), refusals.NOT_IN_THE_COMMIT_WINDOW
     )
-    place: uint256 = self._place(job, session, member)
-    refusals._require(place != NOBODY, "scores: not a committee member")
+    place: uint256 = self._member(job, session, member)
     decided: uint256 = ((session >> COMMITTED) & 65_535) | ((session >> REFRAINED) & 65_535)
-    refusals._require((decided >> place) & 1 == 0, "scores: already acted")
+    refusals._require((decided >> place) & 1 == 0, refusals.ALREADY_ACTED)
     session |= 1 << (flags + place)
     if decided | (1 << place) == (1 << ((session >> 120) & 255)) - 1:
-        session = words._put(session, 40, 40, block.timestamp)
-        session = words._put(session, 80, 40, block.timestamp + REVEAL_WINDOW)
+        reveal_end: uint256 = block.timestamp + REVEAL_WINDOW
+        session = words._put(session, 40, 80, block.timestamp | (reveal_end << 40))
     self.sessions[job] = session
     return place
 
@@ -293,25 +302,25 @@ def accuse(job: uint256, accuser: address, target: address):
     self._only_the_protocol()
     session: uint256 = self.sessions[job]
     part: uint256 = self._part(job, session, target)
-    start: uint256 = self._windows(session)[1]
+    start: uint256 = self._reveal_end(session)
     deadline: uint256 = start + CHALLENGE_WINDOW
     if part == CHALLENGER:
         deadline += VOTE_WINDOW
-    refusals._require(start <= block.timestamp and block.timestamp < deadline, "accusation: closed")
+    refusals._require(start <= block.timestamp and block.timestamp < deadline, refusals.ACCUSATIONS_CLOSED)
     electorate: uint256 = (self.draws[job] >> 112) & (2**32 - 1)
-    refusals._require(electorate >= LEAST_ELECTORATE, "accusation: too few electors")
-    refusals._require(self._is_elector(job, accuser), "accusation: not an elector")
-    refusals._require(accuser != target, "accusation: against oneself")
-    refusals._require(self.accusations[job][target] == 0, "accusation: already made")
+    refusals._require(electorate >= LEAST_ELECTORATE, refusals.ELECTORATE_TOO_SMALL)
+    refusals._require(self._is_elector(job, accuser), refusals.NOT_AN_ELECTOR)
+    refusals._require(accuser != target, refusals.ACCUSING_ONESELF)
+    refusals._require(self.accusations[job][target] == 0, refusals.ALREADY_ACCUSED)
     if part < 64:
         submitted: uint256 = staticcall MODELS.submitted(job)
-        refusals._require((submitted >> part) & 1 == 1, "accusation: not accusable")
+        refusals._require((submitted >> part) & 1 == 1, refusals.NOT_ACCUSABLE)
     elif part == CHALLENGER:
-        refusals._require(self.outspoken[job][target], "accusation: not accusable")
+        refusals._require(self.outspoken[job][target], refusals.NOT_ACCUSABLE)
         session |= 1 << 177
     else:
         refusals._require(
-            (self._acted(session) >> (part - 64)) & 1 == 1, "accusation: already condemned"
+            (self._acted(session) >> (part - 64)) & 1 == 1, refusals.ALREADY_CONDEMNED
         )
 
     self.accusations[job][target] = words._pair(accuser, 1) | (part << 200)
@@ -321,57 +330,48 @@ def accuse(job: uint256, accuser: address, target: address):
 
 
 @external
-def vote(job: uint256, voter: address, target: address, guilty: bool) -> (address, uint256):
+def vote(
+    job: uint256, voter: address, target: address, guilty: bool, lowest: uint256
+) -> uint256:
     """
     @notice Counts a vote.
-    @return The accuser and the target's part, if this vote upholds the accusation; else nobody.
+    @param lowest The job's floor.
+    @return The accusation, if this vote upholds it; else 0.
     """
     self._only_the_protocol()
     accusation: uint256 = self.accusations[job][target]
-    refusals._require(accusation != 0, "vote: no accusation")
+    refusals._require(accusation != 0, refusals.NO_ACCUSATION)
     part: uint256 = accusation >> 200
-    deadline: uint256 = self._windows(self.sessions[job])[1] + CHALLENGE_WINDOW + VOTE_WINDOW
+    deadline: uint256 = self._reveal_end(self.sessions[job]) + CHALLENGE_WINDOW + VOTE_WINDOW
     if part == CHALLENGER:
         deadline += VOTE_WINDOW
     refusals._require(
         (accusation >> 192) & 1 == 0 and block.timestamp < deadline,
-        "vote: closed",
+        refusals.VOTE_CLOSED,
     )
-    refusals._require(self._is_elector(job, voter), "accusation: not an elector")
-    refusals._require(voter != target, "vote: by the accused")
-    refusals._require(not self.votes[job][target][voter], "vote: already cast")
+    refusals._require(self._is_elector(job, voter), refusals.NOT_AN_ELECTOR)
+    refusals._require(voter != target, refusals.TARGET_CANNOT_VOTE)
+    refusals._require(not self.votes[job][target][voter], refusals.ALREADY_VOTED)
 
     self.votes[job][target][voter] = True
     self.outspoken[job][voter] = True
     if not guilty:
-        return empty(address), 0
+        return 0
     accusation += 1 << 160
     votes: uint256 = (accusation >> 160) & (2**32 - 1)
     upheld: bool = votes >= self._two_thirds((self.draws[job] >> 112) & (2**32 - 1))
     if upheld:
         accusation |= 1 << 192
+        # A trainer who fails by its scores would have lost its stake without the accuser.
+        s: verdicts.Settlement = self._judge(job, 0, 0, lowest, True)
+        fails: bool = (s.malicious >> part) & 1 == 1
+        if not fails and not self._is_condemned(job, words._account(accusation)):
+            accusation |= 1 << 193
     self.accusations[job][target] = accusation
-    if not upheld:
-        return empty(address), 0
-    return words._account(accusation), part
+    return accusation if upheld else 0
 
 
 # What the protocol reads
-
-
-@view
-@external
-def canDraw(job: uint256) -> bool:
-    """
-    @notice Whether enough validators are eligible and the seed block's hash is there.
-    """
-    word: uint256 = self.draws[job]
-    seed_block: uint256 = (word & (2**40 - 1))
-    return (
-        (word >> 80) & (2**32 - 1) >= LEAST_COMMITTEE
-        and block.number > seed_block
-        and block.number <= seed_block + 256
-    )
 
 
 @view
@@ -385,27 +385,33 @@ def judge(
     @param lowest The job's floor.
     @param published Whether the dataset is there.
     """
+    return self._judge(job, trainers, threshold, lowest, published)
+
+
+@view
+@internal
+def _judge(
+    job: uint256, trainers: uint256, threshold: uint256, lowest: uint256, published: bool
+) -> verdicts.Settlement:
     s: verdicts.Settlement = empty(verdicts.Settlement)
     s.trainers = trainers
     marks: uint256 = staticcall REPUTATION.marks(job)
-    seats: DynArray[uint256, 64] = staticcall MODELS.seats(job)
-    s.malicious = (1 << trainers) - 1
-    for seat: uint256 in seats:
-        s.malicious ^= 1 << seat
-    s.malicious |= marks & (2**64 - 1)
-    if len(seats) == 0:
+    models: uint256 = self.draws[job] >> 144
+    s.malicious = (((1 << trainers) - 1) & ~(staticcall MODELS.submitted(job))) | (
+        marks & (2**64 - 1)
+    )
+    if models == 0:
         s.verdict = verdicts.NOBODY_SUBMITTED
         return s
 
     session: uint256 = self.sessions[job]
     size: uint256 = (session >> 120) & 255
     for place: uint256 in range(size, bound=16):
-        s.members.append(self.members[job][place])
+        s.members[place] = self.members[job][place]
     scored: bool = False
     scored, s.receivers = self._receivers(session, marks)
     if published:
         s.silent = ((1 << size) - 1) & ~self._acted(session)
-    averages: DynArray[uint256, 64] = []
     if not published and (size > 0 or (self.draws[job] >> 80) & (2**32 - 1) >= LEAST_COMMITTEE):
         s.verdict = verdicts.REQUESTER_MALICIOUS
     elif size == 0:
@@ -416,39 +422,24 @@ def judge(
         s.verdict = verdicts.REQUESTER_MALICIOUS
     else:
         s.verdict = verdicts.NO_MODEL_ACCEPTED
-        averages = self._averages(job, len(seats), s.receivers)
 
-    for i: uint256 in range(len(seats), bound=64):
+    by_score: bool = s.verdict == verdicts.NO_MODEL_ACCEPTED
+    if not by_score and s.verdict != verdicts.REQUESTER_MALICIOUS:
+        return s
+    seats: uint256[64] = staticcall MODELS.seats(job, models)
+    for i: uint256 in range(models, bound=64):
+        seat: uint256 = seats[i]
         score: uint256 = 10_000
-        if len(averages) > 0:
-            score = averages[i]
+        if by_score:
+            score = self._average(job, i, s.receivers)
             if score < max(lowest, 1):
-                s.malicious |= 1 << seats[i]
-            if score < threshold:
-                continue
-        elif s.verdict != verdicts.REQUESTER_MALICIOUS:
-            break
-        if (s.malicious >> seats[i]) & 1 == 0:
-            s.paid.append(seats[i] | (score << 8))
-    if len(averages) > 0 and len(s.paid) > 0:
-        s.verdict = verdicts.NORMAL
+                s.malicious |= 1 << seat
+        if score >= threshold and (s.malicious >> seat) & 1 == 0:
+            s.paid[i] = seat | (score << 8)
+            if by_score:
+                s.accepted |= 1 << seat
+                s.verdict = verdicts.NORMAL
     return s
-
-
-@view
-@external
-def averageOf(job: uint256, place: uint256) -> uint256:
-    """
-    @notice The score of a model as it stands now; 10,000 when no scores exist.
-    @param place In the order of submission.
-    """
-    session: uint256 = self.sessions[job]
-    scored: bool = False
-    receivers: uint256 = 0
-    scored, receivers = self._receivers(session, staticcall REPUTATION.marks(job))
-    if not scored or receivers == 0:
-        return 10_000
-    return self._averages(job, place + 1, receivers)[place]
 
 
 @view
@@ -471,23 +462,16 @@ def _receivers(session: uint256, marks: uint256) -> (bool, uint256):
 
 @view
 @internal
-def _averages(job: uint256, models: uint256, valid: uint256) -> DynArray[uint256, 64]:
+def _average(job: uint256, model: uint256, valid: uint256) -> uint256:
     """
-    @notice The average of the valid members' scores, for the first `models` models.
+    @notice The average of the valid members' scores for one model, by its place.
     """
-    averages: DynArray[uint256, 64] = []
-    count: uint256 = words._count(valid)
-    packed: uint256[16] = empty(uint256[16])
-    for i: uint256 in range(models, bound=64):
-        sum: uint256 = 0
-        for place: uint256 in range(16):
-            if (valid >> place) & 1 == 1:
-                if i % 16 == 0:
-                    packed[place] = self.slips[job][place][i // 16]
-                sum += packed[place] & 65_535
-                packed[place] >>= 16
-        averages.append(sum // count)
-    return averages
+    sum: uint256 = 0
+    for place: uint256 in range(16):
+        if (valid >> place) & 1 == 1:
+            packed: uint256 = self.slips[job][place][model >> 4]
+            sum += (packed >> ((model & 15) << 4)) & 65_535
+    return sum // words._count(valid)
 
 
 # What anybody reads
@@ -501,9 +485,8 @@ def phase(job: uint256) -> (uint256, uint256):
             challenge phase, when the job can be settled.
     """
     session: uint256 = self.sessions[job]
-    commit_end: uint256 = 0
-    reveal_end: uint256 = 0
-    commit_end, reveal_end = self._windows(session)
+    commit_end: uint256 = (session >> 40) & (2**40 - 1)
+    reveal_end: uint256 = self._reveal_end(session)
     if block.timestamp < commit_end:
         return COMMIT, commit_end
     if block.timestamp < reveal_end:
@@ -514,17 +497,27 @@ def phase(job: uint256) -> (uint256, uint256):
 
 @view
 @external
-def isElector(job: uint256, account: address) -> bool:
+def isElector(job: uint256, account: address) -> uint256:
     """
-    @notice Whether an account may accuse and vote in a job.
+    @notice Whether an account may accuse and vote in a job, as 1 or 0.
     """
-    return self._is_elector(job, account)
+    return convert(self._is_elector(job, account), uint256)
 
 
 @view
 @external
-def isMember(job: uint256, account: address) -> bool:
-    return self._place(job, self.sessions[job], account) != NOBODY
+def mayAskKey(job: uint256, account: address, scoring: bool) -> uint256:
+    """
+    @notice Whether it may see the models, as 1 or 0: a member; while scoring, an elector in
+            the challenge.
+    """
+    session: uint256 = self.sessions[job]
+    allowed: bool = self._place(job, session, account) != NOBODY or (
+        scoring
+        and block.timestamp >= self._reveal_end(session)
+        and self._is_elector(job, account)
+    )
+    return convert(allowed, uint256)
 
 
 @view
@@ -542,7 +535,7 @@ def conductOf(job: uint256, account: address) -> uint256:
         return 0
     if (self._acted(session) >> place) & 1 == 1:
         return 2
-    return 1 if block.timestamp >= self._windows(session)[1] else 2
+    return 1 if block.timestamp >= self._reveal_end(session) else 2
 
 
 # Readings shared
@@ -550,18 +543,13 @@ def conductOf(job: uint256, account: address) -> uint256:
 
 @view
 @internal
-def _windows(session: uint256) -> (uint256, uint256):
+def _reveal_end(session: uint256) -> uint256:
     """
-    @notice When the commit window and the reveal window end, if nothing more happens.
-    @dev Without commitments there is nothing to reveal. Before the scoring is open no
-         window may seem to have begun, hence the far end.
+    @notice When the reveal window ends, if nothing more happens; 0 before the scoring is open.
+    @dev Without commitments there is nothing to reveal: it ends with the commit window.
     """
-    if session & (2**40 - 1) == 0:
-        return 2**40, 2**40
-    commit_end: uint256 = (session >> 40) & (2**40 - 1)
-    if (session >> COMMITTED) & 65_535 == 0:
-        return commit_end, commit_end
-    return commit_end, (session >> 80) & (2**40 - 1)
+    low: uint256 = 80 if (session >> COMMITTED) & 65_535 > 0 else 40
+    return (session >> low) & (2**40 - 1)
 
 
 @view
@@ -581,6 +569,14 @@ def _place(job: uint256, session: uint256, account: address) -> uint256:
 
 @view
 @internal
+def _member(job: uint256, session: uint256, account: address) -> uint256:
+    place: uint256 = self._place(job, session, account)
+    refusals._require(place != NOBODY, refusals.NOT_A_MEMBER)
+    return place
+
+
+@view
+@internal
 def _part(job: uint256, session: uint256, account: address) -> uint256:
     seat: uint256 = staticcall TOKEN.seatOf(job, account)
     if seat > 0:
@@ -592,10 +588,15 @@ def _part(job: uint256, session: uint256, account: address) -> uint256:
 @view
 @internal
 def _is_elector(job: uint256, account: address) -> bool:
-    return (
-        staticcall TOKEN.isElector(account, (self.draws[job] >> 40) & (2**40 - 1))
-        and not staticcall REPUTATION.condemned(job, account)
-    )
+    return staticcall TOKEN.isElector(
+        account, (self.draws[job] >> 40) & (2**40 - 1)
+    ) == 1 and not self._is_condemned(job, account)
+
+
+@view
+@internal
+def _is_condemned(job: uint256, account: address) -> bool:
+    return staticcall REPUTATION.condemned(job, account) == 1
 
 
 @pure
@@ -607,4 +608,4 @@ def _two_thirds(number: uint256) -> uint256:
 @view
 @internal
 def _only_the_protocol():
-    refusals._require(msg.sender == PROTOCOL, "protocol: only by its front door")
+    refusals._require(msg.sender == PROTOCOL, refusals.ONLY_BY_THE_FRONT_DOOR)

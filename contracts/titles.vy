@@ -17,8 +17,10 @@ import words
 interface Receiver:
     def onERC721Received(
         operator: address, giver: address, tokenId: uint256, data: Bytes[1024]
-    ) -> bytes4: nonpayable
+    ) -> uint256: nonpayable
 
+
+RECEIVED: constant(uint256) = 353_073_666  # 0x150b7a02, what a receiver must answer
 
 PROTOCOL: immutable(address)
 
@@ -40,7 +42,7 @@ def __init__(protocol: address):
 @view
 @internal
 def _only_the_protocol():
-    refusals._require(msg.sender == PROTOCOL, "protocol: only by its front door")
+    refusals._require(msg.sender == PROTOCOL, refusals.ONLY_BY_THE_FRONT_DOOR)
 
 
 @internal
@@ -64,7 +66,7 @@ def _note(title: uint256) -> uint256:
 @internal
 def _owner(title: uint256) -> address:
     owner: address = words._account(self.owners[title])
-    refusals._require(owner != empty(address), "title: does not exist")
+    refusals._require(owner != empty(address), refusals.NO_SUCH_TITLE)
     return owner
 
 
@@ -75,7 +77,7 @@ def _owner(title: uint256) -> address:
 def approve(approved: address, tokenId: uint256):
     owner: address = self._owner(tokenId)
     refusals._require(
-        msg.sender == owner or self.isApprovedForAll[owner][msg.sender], "title: not allowed"
+        msg.sender == owner or self.isApprovedForAll[owner][msg.sender], refusals.TITLE_NOT_ALLOWED
     )
     self.approvals[tokenId] = approved
     log IERC721.Approval(owner=owner, approved=approved, token_id=tokenId)
@@ -96,22 +98,23 @@ def transferFrom(owner: address, to: address, tokenId: uint256):
 def safeTransferFrom(owner: address, to: address, tokenId: uint256, data: Bytes[1024] = b""):
     self._transfer(owner, to, tokenId)
     if to.is_contract:
-        answer: bytes4 = extcall Receiver(to).onERC721Received(msg.sender, owner, tokenId, data)
-        refusals._require(answer == 0x150b7a02, "title: refused by its receiver")
+        answer: uint256 = extcall Receiver(to).onERC721Received(msg.sender, owner, tokenId, data)
+        refusals._require(answer >> 224 == RECEIVED, refusals.TITLE_REFUSED)
 
 
 @internal
 def _transfer(owner: address, to: address, title: uint256):
-    refusals._require(owner == self._owner(title), "title: not its owner")
-    refusals._require(to != empty(address), "title: to nobody")
+    refusals._require(owner == self._owner(title), refusals.NOT_THE_TITLES_OWNER)
+    refusals._require(to != empty(address), refusals.TITLE_TO_NOBODY)
     refusals._require(
         msg.sender == owner
         or msg.sender == self.approvals[title]
         or self.isApprovedForAll[owner][msg.sender],
-        "title: not allowed",
+        refusals.TITLE_NOT_ALLOWED,
     )
     self.approvals[title] = empty(address)
-    self.owners[title] = words._pair(to, self._note(title))
+    # In place of one owner the other; the note stays.
+    self.owners[title] ^= convert(owner, uint256) ^ convert(to, uint256)
     self.balances[owner] -= 1
     self.balances[to] += 1
     log IERC721.Transfer(sender=owner, receiver=to, token_id=title)
@@ -129,7 +132,7 @@ def ownerOf(tokenId: uint256) -> address:
 @view
 @external
 def balanceOf(owner: address) -> uint256:
-    refusals._require(owner != empty(address), "title: of nobody")
+    refusals._require(owner != empty(address), refusals.TITLE_OF_NOBODY)
     return self.balances[owner]
 
 
@@ -144,9 +147,11 @@ def getApproved(tokenId: uint256) -> address:
 @external
 def supportsInterface(interfaceId: bytes4) -> bool:
     """
-    @notice ERC-165: itself, ERC-721, and ERC-721's metadata.
+    @notice ERC-165: itself (0x01ffc9a7), ERC-721 (0x80ac58cd), and its metadata (0x5b5e139f).
+    @dev As numbers, since the compiler keeps four bytes in a word of 32.
     """
-    return interfaceId in [0x01ffc9a7, 0x80ac58cd, 0x5b5e139f]
+    number: uint256 = convert(interfaceId, uint256)
+    return number in [33_540_519, 2_158_778_573, 1_532_892_063]
 
 
 @view
@@ -159,17 +164,17 @@ def tokenURI(tokenId: uint256) -> String[66]:
     """
     self._owner(tokenId)
     digest: uint256 = convert(self.digests[tokenId], uint256)
-    text: uint256[2] = [0, 0]
+    high: uint256 = 0  # the first twenty letters
+    low: uint256 = 0
+    skipped: uint256 = 258
     for i: uint256 in range(52):
+        skipped = unsafe_sub(skipped, 5)
         # The last letter has three bits of the digest, and two of padding.
-        quintet: uint256 = ((digest << 2) if i == 51 else (digest >> (253 - 5 * i))) & 31
-        letter: uint256 = quintet + (97 if quintet < 26 else 24)  # a..z, then 2..7
-        text[i // 32] = (text[i // 32] << 8) | letter
+        quintet: uint256 = ((digest << 2) if i == 51 else (digest >> skipped)) & 31
+        letter: uint256 = unsafe_add(quintet, 97 if quintet < 26 else 24)  # a..z, then 2..7
+        high = (high << 8) | (low >> 248)
+        low = (low << 8) | letter
     return convert(
-        concat(
-            b"ipfs://bafybei",
-            convert(text[0], bytes32),
-            convert(convert(text[1], uint160), bytes20),
-        ),
+        concat(b"ipfs://bafybei", convert(convert(high, uint160), bytes20), convert(low, bytes32)),
         String[66],
     )

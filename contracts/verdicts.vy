@@ -18,7 +18,8 @@ struct Settlement:
     verdict: uint256
     trainers: uint256  # how many joined
     malicious: uint256  # trainers whose stake is lost, one bit per seat
-    paid: DynArray[uint256, 64]  # of eq. 4: seat, and score * 256, in the order of submission
-    members: DynArray[uint256, 16]  # the committee: account, and stake * 2^160
+    accepted: uint256  # those whose model was, one bit per seat
     receivers: uint256  # of eq. 6, one bit per place in the committee
     silent: uint256  # members to fine, one bit per place
+    paid: uint256[64]  # of eq. 4, in the order of submission: seat, and score * 256; else 0
+    members: uint256[16]  # the committee: account, and stake * 2^160; then 0

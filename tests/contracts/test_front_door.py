@@ -93,7 +93,7 @@ class TestRequesterAfterSettlement:
 
 
 PROTECTED = {
-    "ScatterToken": "escrow lockStake refund forfeit penalise settle "
+    "ScatterToken": "escrow lockStake refund punish settle "
     "register requestUnstake withdraw",
     "TrainingJobToken": "mint",
     "EvaluationJobToken": "mint publish",
@@ -109,7 +109,8 @@ def nothing(entry: dict[str, Any]) -> Any:
         return []
     if entry["type"] == "tuple":
         return tuple(nothing(member) for member in entry["components"])
-    return EMPTY[entry["type"]]
+    item, _, length = entry["type"].removesuffix("]").partition("[")
+    return [EMPTY[item]] * int(length) if length else EMPTY[item]
 
 
 @pytest.mark.parametrize(

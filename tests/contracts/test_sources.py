@@ -24,12 +24,36 @@ def test_nobody_owns_upgrades_or_destroys(name: str) -> None:
     assert not re.search(r"selfdestruct|delegatecall|create_|raw_call|\bowner\b: public", source)
 
 
+def spelled() -> dict[str, str]:
+    """The reasons that `refusals.vy` names, as a revert spells them."""
+    source = (FOLDER / "refusals.vy").read_text()
+    table = re.search(r"LETTERS: constant\(uint256\) = \(\s+(\d+)\s+\)", source)
+    assert table is not None
+    letters = int(table[1]).to_bytes(32, "little").decode()
+    found = {}
+    for name, number in re.findall(r"^([A-Z_]+): constant\(uint256\) = (\d+)$", source, re.M):
+        rest, text = int(number), ""
+        while rest:
+            text = letters[rest % 32] + text
+            rest //= 32
+        found[name] = text
+    return found
+
+
 def test_the_contracts_refuse_in_the_specification_s_words() -> None:
-    said = set()
-    for path in FOLDER.glob("*.vy"):
-        said |= set(re.findall(r'"([a-z]+: [^"]+)"', path.read_text()))
-    known = {v for k, v in vars(reasons).items() if k.isupper()}
-    assert said == known
+    sources = "".join(path.read_text() for path in FOLDER.glob("*.vy"))
+    used = set(re.findall(r"refusals\.([A-Z][A-Z_]+)", sources))
+    known = {k: v for k, v in vars(reasons).items() if k.isupper()}
+
+    assert spelled().keys() == used
+    assert spelled().items() <= known.items()
+    assert {*spelled().values(), *re.findall(r'"([a-z]+: [^"]+)"', sources)} == {*known.values()}
+
+
+def test_a_number_stands_under_the_words_that_it_spells() -> None:
+    source = (FOLDER / "refusals.vy").read_text()
+    remarks = dict(re.findall(r"^# (\S.*)\n([A-Z_]+): constant\(uint256\) = \d+$", source, re.M))
+    assert {name: text for text, name in remarks.items()} == spelled()
 
 
 def test_a_reason_fits_into_a_word() -> None:
