@@ -164,12 +164,12 @@ SLUG: constant(uint256) = ((2**26 - 1) << 97) | ((2**10 - 1) << 48) | (1 << 45)
 MOST_SECONDS: constant(uint256) = 10 * 365 * 86_400
 
 # Fields of a job's life
-PHASE: constant(uint256) = 160
-DEADLINE: constant(uint256) = 168
-TRAINERS: constant(uint256) = 208
-MODEL_COUNT: constant(uint256) = 216
-PUBLISHED: constant(uint256) = 224
-DRAWN: constant(uint256) = 225
+DEADLINE: constant(uint256) = 8
+TRAINERS: constant(uint256) = 48
+MODEL_COUNT: constant(uint256) = 56
+PUBLISHED: constant(uint256) = 64
+DRAWN: constant(uint256) = 65
+REQUESTER: constant(uint256) = 96
 
 TOKEN: immutable(ScatterToken.__interface__)
 TRAINING_JOBS: immutable(TrainingJobToken.__interface__)
@@ -180,8 +180,8 @@ VOTES: immutable(VoteManager.__interface__)
 P: immutable(rules.Parameters)
 
 jobCount: public(uint256)
-# Per job: requester 160 | phase 8 | deadline 40 | trainers 8 | models 8 | dataset published 1
-# | committee drawn 1
+# Per job: phase 8 | deadline 40 | trainers 8 | models 8 | dataset published 1
+# | committee drawn 1 | 30 free | requester 160
 lives: HashMap[uint256, uint256]
 # Per job: least stake 96 | training time 40 | threshold 16 | floor 16 | most trainers 8
 terms: HashMap[uint256, uint256]
@@ -292,8 +292,8 @@ def createJob(
     job: uint256 = self.jobCount + 1
     self.jobCount = job
     self.lives[job] = (
-        convert(msg.sender, uint256)
-        | (OPEN << PHASE)
+        (convert(msg.sender, uint256) << REQUESTER)
+        | OPEN
         | ((block.timestamp + P.joinWindow) << DEADLINE)
     )
     self.terms[job] = (
@@ -329,8 +329,10 @@ def publishDataset(job: uint256, dataset: bytes32, salt: bytes32):
     @notice Opens the dataset commitment; draws the committee too, if that can be done now.
     """
     life: uint256 = self._life(job)
-    refusals._require(msg.sender == words._account(life), refusals.ONLY_THE_REQUESTER)
-    refusals._require((life >> PHASE) & 255 == DATASET, refusals.NOT_AWAITING_THE_DATASET)
+    refusals._require(
+        msg.sender == convert(life >> REQUESTER, address), refusals.ONLY_THE_REQUESTER
+    )
+    refusals._require(life & 255 == DATASET, refusals.NOT_AWAITING_THE_DATASET)
     refusals._require((life >> PUBLISHED) & 1 == 0, refusals.ALREADY_PUBLISHED)
     self._require_in_time(life)
     refusals._require(dataset != empty(bytes32), refusals.EMPTY_DIGEST)
@@ -353,7 +355,9 @@ def joinJob(job: uint256, stake: uint256):
     life: uint256 = self._life_in(job, OPEN, refusals.NOT_OPEN)
     terms: uint256 = self.terms[job]
     self._require_in_time(life)
-    refusals._require(msg.sender != words._account(life), refusals.REQUESTER_CANNOT_JOIN)
+    refusals._require(
+        msg.sender != convert(life >> REQUESTER, address), refusals.REQUESTER_CANNOT_JOIN
+    )
     self.lives[job] = life + (1 << TRAINERS)
     log TrainerJoined(job=job, trainer=msg.sender, stake=stake)
     extcall TOKEN.lockStake(
@@ -454,9 +458,9 @@ def vote(job: uint256, target: address, guilty: bool):
     if accusation == 0:
         return
 
-    accuser: address = words._account(accusation)
-    part: uint256 = accusation >> 200
-    winner: address = accuser if (accusation >> 193) & 1 == 1 else empty(address)
+    accuser: address = convert(accusation >> 96, address)
+    part: uint256 = (accusation >> 40) & 255
+    winner: address = accuser if (accusation >> 33) & 1 == 1 else empty(address)
     log Condemned(job=job, target=target, accuser=accuser)
     extcall REPUTATION.condemn(job, target, part)
     extcall TOKEN.punish(job, target, part, winner)
@@ -500,7 +504,8 @@ def startJob(job: uint256):
     life: uint256 = self._life_in(job, OPEN, refusals.NOT_OPEN)
     refusals._require((life >> TRAINERS) & 255 > 0, refusals.NOBODY_JOINED)
     refusals._require(
-        msg.sender == words._account(life) or self._is_due(life), refusals.ONLY_THE_REQUESTER
+        msg.sender == convert(life >> REQUESTER, address) or self._is_due(life),
+        refusals.ONLY_THE_REQUESTER,
     )
     self._move_on(job, life, TRAINING, (self.terms[job] >> 96) & (2**40 - 1))
     log TrainingStarted(job=job, actor=msg.sender)
@@ -516,7 +521,9 @@ def cancelJob(job: uint256):
     self._require_due(life)
     self._move_on(job, life, CANCELLED, 0)
     log JobCancelled(job=job, actor=msg.sender)
-    extcall TOKEN.refund(job, words._account(life))
+    extcall TOKEN.settle(
+        job, convert(life >> REQUESTER, address), empty(verdicts.Settlement)
+    )
 
 
 @external
@@ -549,7 +556,7 @@ def settle(job: uint256):
     @notice Pays everybody and ends the job.
     """
     life: uint256 = self._life(job)
-    phase: uint256 = (life >> PHASE) & 255
+    phase: uint256 = life & 255
     refusals._require(phase < SETTLED, refusals.ALREADY_OVER)
     deadline: uint256 = (life >> DEADLINE) & (2**40 - 1)
     if phase == SCORING:
@@ -600,9 +607,9 @@ def phase(job: uint256) -> (uint256, uint256):
             0 when the job does not exist; no deadline when it is over.
     """
     life: uint256 = self.lives[job]
-    if (life >> PHASE) & 255 == SCORING:
+    if life & 255 == SCORING:
         return staticcall VOTES.phase(job)
-    return (life >> PHASE) & 255, (life >> DEADLINE) & (2**40 - 1)
+    return life & 255, (life >> DEADLINE) & (2**40 - 1)
 
 
 @view
@@ -626,7 +633,7 @@ def mayAskKey(job: uint256, trainer: address, asker: address) -> bool:
 @view
 @external
 def requesterOf(job: uint256) -> address:
-    return words._account(self.lives[job])
+    return convert(self.lives[job] >> REQUESTER, address)
 
 
 # The steps that calls share
@@ -647,7 +654,7 @@ def _life_in(job: uint256, phase: uint256, reason: uint256) -> uint256:
     @notice The life of a job that is in a phase; refuses, with the reason, in any other.
     """
     life: uint256 = self._life(job)
-    refusals._require((life >> PHASE) & 255 == phase, reason)
+    refusals._require(life & 255 == phase, reason)
     return life
 
 
@@ -702,7 +709,7 @@ def _move_on(job: uint256, life: uint256, phase: uint256, window: uint256):
 @internal
 def _moved(life: uint256, phase: uint256, window: uint256) -> uint256:
     deadline: uint256 = block.timestamp + window if window > 0 else 0
-    return words._put(words._put(life, PHASE, 8, phase), DEADLINE, 40, deadline)
+    return ((life >> TRAINERS) << TRAINERS) | phase | (deadline << DEADLINE)
 
 
 @internal
@@ -773,9 +780,9 @@ def _may_ask_key(job: uint256, trainer: address, asker: address) -> bool:
     seat: uint256 = staticcall TOKEN.seatOf(job, trainer)
     if seat == 0 or (staticcall MODELS.submitted(job) >> (seat - 1)) & 1 == 0:
         return False
-    if asker == words._account(life):
+    if asker == convert(life >> REQUESTER, address):
         return (staticcall REPUTATION.marks(job) >> (95 + seat)) & 1 == 1
-    return (staticcall VOTES.mayAskKey(job, asker, (life >> PHASE) & 255 == SCORING)) == 1
+    return (staticcall VOTES.mayAskKey(job, asker, life & 255 == SCORING)) == 1
 
 
 @internal
@@ -793,4 +800,4 @@ def _settle(job: uint256, life: uint256):
     extcall REPUTATION.conclude(
         job, s.malicious, s.accepted, s.verdict == verdicts.REQUESTER_MALICIOUS
     )
-    extcall TOKEN.settle(job, words._account(life), s)
+    extcall TOKEN.settle(job, convert(life >> REQUESTER, address), s)

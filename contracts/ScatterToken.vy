@@ -150,7 +150,7 @@ HALF_OF_THE_FINE: immutable(bool)
 
 totalSupply: public(immutable(uint256))
 
-accounts: HashMap[address, uint256]  # balance 128 | running jobs 32
+accounts: HashMap[address, uint256]  # running jobs 128 | balance 128
 allowance: public(HashMap[address, HashMap[address, uint256]])
 nonces: public(HashMap[address, uint256])
 
@@ -184,7 +184,7 @@ def __init__(protocol: address, treasury: address, p: rules.Parameters):
     PENALTY_MULTIPLIER = p.penaltyMultiplier
     HALF_OF_THE_FINE = p.lotteryShare == 1
     totalSupply = p.supply
-    self.accounts[treasury] = words._put(0, 0, 128, p.supply)
+    self.accounts[treasury] = words._put(0, 128, 128, p.supply)
     log IERC20.Transfer(sender=empty(address), receiver=treasury, value=p.supply)
 
 
@@ -233,20 +233,6 @@ def lockStake(
 
 
 @external
-def refund(job: uint256, requester: address):
-    """
-    @notice Returns the escrow of a job that nobody joined. The tax is kept.
-    """
-    self._only_the_protocol()
-    self._release(requester)
-    trainersPart: uint256 = 0
-    validatorsPart: uint256 = 0
-    trainersPart, validatorsPart = self._divide(self.rewards[job])
-    self.rewards[job] = 0
-    self._return(job, requester, trainersPart, validatorsPart)
-
-
-@external
 def punish(job: uint256, account: address, part: uint256, accuser: address):
     """
     @notice Takes the stake of a condemned trainer, or fines a condemned validator or
@@ -266,19 +252,21 @@ def punish(job: uint256, account: address, part: uint256, accuser: address):
 def settle(job: uint256, requester: address, s: verdicts.Settlement):
     """
     @notice Pays everybody at the end of a job. What no payment takes goes to the lottery.
+            Without any verdict, for a job that nobody joined, the escrow goes back.
     """
     self._only_the_protocol()
     for place: uint256 in range(16):
         if (s.silent >> place) & 1 == 1:
             self._penalise(job, words._account(s.members[place]), VALIDATOR)
     for seat: uint256 in range(s.trainers, bound=64):
-        trainer: uint256 = self.stakes[job][seat]
-        self._release(words._account(trainer))
+        stake: uint256 = self.stakes[job][seat]
+        trainer: address = words._account(stake)
+        self._release(trainer)
         if (s.malicious >> seat) & 1 == 1:
             self._forfeit(job, seat)
         else:
-            self._move(self, words._account(trainer), trainer >> 160)
-            log StakeReturned(job=job, trainer=words._account(trainer), amount=trainer >> 160)
+            self._move(self, trainer, stake >> 160)
+            log StakeReturned(job=job, trainer=trainer, amount=stake >> 160)
 
     trainersPart: uint256 = 0
     validatorsPart: uint256 = 0
@@ -315,16 +303,17 @@ def _pay_trainers(job: uint256, paid: uint256[64], pool: uint256) -> uint256:
     for entry: uint256 in paid:
         if entry == 0:
             continue
-        trainer: uint256 = self.stakes[job][entry & 255]
+        stake: uint256 = self.stakes[job][entry & 255]
+        trainer: address = words._account(stake)
         weight: uint256 = self._weight(job, entry)
         amount: uint256 = weight * pool // total
         spent += amount
-        self._move(self, words._account(trainer), amount)
+        self._move(self, trainer, amount)
         log TrainerPaid(
             job=job,
-            trainer=words._account(trainer),
+            trainer=trainer,
             amount=amount,
-            stake=trainer >> 160,
+            stake=stake >> 160,
             score=entry >> 8,
             weight=weight,
             totalWeight=total,
@@ -337,7 +326,24 @@ def _pay_trainers(job: uint256, paid: uint256[64], pool: uint256) -> uint256:
 @internal
 def _weight(job: uint256, entry: uint256) -> uint256:
     score: uint256 = entry >> 8
-    return isqrt(self.stakes[job][entry & 255] >> 160) * score * score
+    return self._root(self.stakes[job][entry & 255] >> 160) * score * score
+
+
+@pure
+@internal
+def _root(stake: uint256) -> uint256:
+    """
+    @notice The root of a number below 2^96, rounded down.
+    @dev Newton's method from above; the first value that does not fall is the root. The
+         compiler's own root takes any number, and three times the code.
+    """
+    root: uint256 = 2**48
+    for i: uint256 in range(64):
+        better: uint256 = unsafe_add(root, unsafe_div(stake, root)) >> 1
+        if better >= root:
+            break
+        root = better
+    return root
 
 
 @internal
@@ -360,15 +366,16 @@ def _pay_members(
     for place: uint256 in range(16):
         if (receivers >> place) & 1 == 0:
             continue
-        member: uint256 = members[place]
-        amount: uint256 = (member >> 160) * pool // total
+        member: address = words._account(members[place])
+        stake: uint256 = members[place] >> 160
+        amount: uint256 = stake * pool // total
         spent += amount
-        self._move(self, words._account(member), amount)
+        self._move(self, member, amount)
         log ValidatorPaid(
             job=job,
-            member=words._account(member),
+            member=member,
             amount=amount,
-            stake=member >> 160,
+            stake=stake,
             totalStake=total,
             pool=pool,
         )
@@ -394,7 +401,7 @@ def _forfeit(job: uint256, seat: uint256) -> uint256:
     amount: uint256 = (place >> 160)
     if amount == 0:
         return 0
-    self.stakes[job][seat] = words._put(place, 160, 96, 0)
+    self.stakes[job][seat] = place ^ (amount << 160)
     self.lottery += amount
     log StakeForfeited(job=job, trainer=words._account(place), amount=amount)
     return amount
@@ -423,7 +430,7 @@ def _penalise(job: uint256, account: address, role: uint256) -> uint256:
     )
     if fine > 0:
         self.lottery += fine
-        record = words._put(record, 160, 96, stake - fine)
+        record -= fine << 160
         if fine == stake and (record >> 48) & (2**40 - 1) == 0:
             record = self._leave(account, record)
         self.roles[account] = record
@@ -476,8 +483,10 @@ def register(account: address, role: uint256, amount: uint256):
     self._only_the_protocol()
     refusals._require(role == VALIDATOR or role == CHALLENGER, refusals.NO_SUCH_ROLE)
     refusals._require(self.roles[account] == 0, refusals.HAS_A_ROLE)
-    refusals._require(self.accounts[account] >> 128 == 0, refusals.IN_A_RUNNING_JOB)
-    refusals._require(amount >= STAKES[role - 1] and amount >> 96 == 0, refusals.ROLE_STAKE_OUT_OF_BOUNDS)
+    refusals._require(self.accounts[account] << 128 == 0, refusals.IN_A_RUNNING_JOB)
+    refusals._require(
+        amount >= STAKES[role - 1] and amount >> 96 == 0, refusals.ROLE_STAKE_OUT_OF_BOUNDS
+    )
     index: uint256 = self.sizes[role] & (2**32 - 1)
     self._resize(role, index + 1)
     self._seat(role, index, account)
@@ -524,11 +533,11 @@ def _leave(account: address, record: uint256) -> uint256:
     if index != last:
         moved: address = words._account(self.holders[role][last])
         self._seat(role, index, moved)
-        self.roles[moved] = words._put(self.roles[moved], 88, 32, index)
+        self.roles[moved] ^= (last ^ index) << 88  # its index was the last
     self._resize(role, last)
     until: uint256 = block.timestamp + UNBONDING[role - 1]
     log UnstakeRequested(account=account, role=role, until=until)
-    return words._put(words._put(record, 48, 40, block.number), 120, 40, until)
+    return record | (block.number << 48) | (until << 120)  # both fields were empty
 
 
 @internal
@@ -551,7 +560,7 @@ def _seat(role: uint256, index: uint256, account: address):
 def _resize(role: uint256, size: uint256):
     packed: uint256 = self.sizes[role]
     before: uint256 = self._size_before(packed)
-    self.sizes[role] = words._put(size, 32, 32, before) | (block.number << 64)
+    self.sizes[role] = size | (before << 32) | (block.number << 64)
 
 
 @view
@@ -646,7 +655,7 @@ def holdings(account: address) -> (uint256, uint256, uint256, uint256, uint256):
     if role != 0:
         offences = (self.offences[account] >> (128 * (role - 1))) & (2**128 - 1)
     return (
-        self.accounts[account] & (2**128 - 1),
+        self.accounts[account] >> 128,
         role,
         (record >> 160),
         (record >> 120) & (2**40 - 1),
@@ -717,7 +726,7 @@ def DOMAIN_SEPARATOR() -> bytes32:
 @view
 @external
 def balanceOf(owner: address) -> uint256:
-    return self.accounts[owner] & (2**128 - 1)
+    return self.accounts[owner] >> 128
 
 
 @view
@@ -746,13 +755,13 @@ def _send(sender: address, receiver: address, amount: uint256):
 @internal
 def _move(sender: address, receiver: address, amount: uint256):
     """
-    @dev The count of running jobs shares the word, above the balance. Balances cannot
-         overflow into it: together they are the supply, below 2^128.
+    @dev The count of running jobs shares the word, below the balance. Balances cannot
+         overflow: together they are the supply, below 2^128.
     """
     purse: uint256 = self.accounts[sender]
-    refusals._require(purse & (2**128 - 1) >= amount, refusals.BALANCE_TOO_LOW)
-    self.accounts[sender] = purse - amount
-    self.accounts[receiver] += amount
+    refusals._require(purse >> 128 >= amount, refusals.BALANCE_TOO_LOW)
+    self.accounts[sender] = purse - (amount << 128)
+    self.accounts[receiver] += amount << 128
     log IERC20.Transfer(sender=sender, receiver=receiver, value=amount)
 
 
@@ -771,9 +780,9 @@ def _engage(account: address):
     @notice Counts one more running job; an account with a role stake has none.
     """
     refusals._require(self.roles[account] == 0, refusals.HAS_A_ROLE)
-    self.accounts[account] += 1 << 128
+    self.accounts[account] += 1
 
 
 @internal
 def _release(account: address):
-    self.accounts[account] -= 1 << 128
+    self.accounts[account] -= 1

@@ -46,9 +46,13 @@ REVEAL: constant(uint256) = 5
 CHALLENGE: constant(uint256) = 6
 
 # Bits of a session at which the members' flags begin, one bit per place
-COMMITTED: constant(uint256) = 128
-REFRAINED: constant(uint256) = 144
-REVEALED: constant(uint256) = 160
+COMMITTED: constant(uint256) = 16
+REFRAINED: constant(uint256) = 32
+REVEALED: constant(uint256) = 48
+# and the times
+OPENED: constant(uint256) = 64
+COMMIT_END: constant(uint256) = 104
+REVEAL_END: constant(uint256) = 144
 
 PROTOCOL: immutable(address)
 TOKEN: immutable(Stakes)
@@ -67,14 +71,14 @@ SEED_DELAY: immutable(uint256)
 # Per job: seed block 40 | block that closed training 40 | eligible validators 32 | electorate 32
 # | models 8
 draws: HashMap[uint256, uint256]
-# Per job: opened 40 | commit window ends 40 | reveal window ends 40 | members 8 | committed 16
-# | refrained 16 | revealed 16 | somebody accused 1 | a challenger accused 1
+# Per job: somebody accused 1 | a challenger accused 1 | 6 free | members 8 | committed 16
+# | refrained 16 | revealed 16 | opened 40 | commit window ends 40 | reveal window ends 40
 sessions: HashMap[uint256, uint256]
 members: HashMap[uint256, HashMap[uint256, uint256]]  # per job and place: account 160 | stake 96
 # Per job and place: the commitment, then in its stead the scores, sixteen to a word
 slips: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]
-# Per job and target: accuser 160 | votes for 32 | upheld 1 | accuser wins 1 | 6 free | part 8: a trainer's seat,
-# 64 plus a member's place, or CHALLENGER
+# Per job and target: votes for 32 | upheld 1 | accuser wins 1 | 6 free | part 8: a trainer's
+# seat, 64 plus a member's place, or CHALLENGER | 48 free | accuser 160
 accusations: HashMap[uint256, HashMap[address, uint256]]
 outspoken: HashMap[uint256, HashMap[address, bool]]  # per job: accused or voted
 votes: HashMap[uint256, HashMap[address, HashMap[address, bool]]]  # per job and target: has voted
@@ -162,7 +166,7 @@ def draw(job: uint256, insisting: bool) -> (uint256[16], uint256):
         )
         self.members[job][place] = member
         drawn[place] = member
-    self.sessions[job] = size << 120
+    self.sessions[job] = size << 8
     return drawn, 0
 
 
@@ -174,7 +178,9 @@ def open(job: uint256):
     self._only_the_protocol()
     commit_end: uint256 = block.timestamp + COMMIT_WINDOW
     self.sessions[job] |= (
-        block.timestamp | (commit_end << 40) | ((commit_end + REVEAL_WINDOW) << 80)
+        (block.timestamp << OPENED)
+        | (commit_end << COMMIT_END)
+        | ((commit_end + REVEAL_WINDOW) << REVEAL_END)
     )
 
 
@@ -248,7 +254,7 @@ def revealScores(
     self._only_the_protocol()
     session: uint256 = self.sessions[job]
     refusals._require(
-        (session >> 40) & (2**40 - 1) <= block.timestamp
+        (session >> COMMIT_END) & (2**40 - 1) <= block.timestamp
         and block.timestamp < self._reveal_end(session),
         refusals.NOT_IN_THE_REVEAL_WINDOW,
     )
@@ -266,7 +272,7 @@ def revealScores(
         self.slips[job][place][i] = packed[i]
     session |= 1 << (REVEALED + place)
     if (session >> REVEALED) & 65_535 == ((session >> COMMITTED) & 65_535):
-        session = words._put(session, 80, 40, block.timestamp)
+        session = words._put(session, REVEAL_END, 40, block.timestamp)
     self.sessions[job] = session
 
 
@@ -278,15 +284,15 @@ def _decide(job: uint256, member: address, flags: uint256) -> uint256:
     """
     session: uint256 = self.sessions[job]
     refusals._require(
-        block.timestamp < ((session >> 40) & (2**40 - 1)), refusals.NOT_IN_THE_COMMIT_WINDOW
+        block.timestamp < ((session >> COMMIT_END) & (2**40 - 1)), refusals.NOT_IN_THE_COMMIT_WINDOW
     )
     place: uint256 = self._member(job, session, member)
     decided: uint256 = ((session >> COMMITTED) & 65_535) | ((session >> REFRAINED) & 65_535)
     refusals._require((decided >> place) & 1 == 0, refusals.ALREADY_ACTED)
     session |= 1 << (flags + place)
-    if decided | (1 << place) == (1 << ((session >> 120) & 255)) - 1:
+    if decided | (1 << place) == (1 << ((session >> 8) & 255)) - 1:
         reveal_end: uint256 = block.timestamp + REVEAL_WINDOW
-        session = words._put(session, 40, 80, block.timestamp | (reveal_end << 40))
+        session = words._put(session, COMMIT_END, 80, block.timestamp | (reveal_end << 40))
     self.sessions[job] = session
     return place
 
@@ -306,7 +312,9 @@ def accuse(job: uint256, accuser: address, target: address):
     deadline: uint256 = start + CHALLENGE_WINDOW
     if part == CHALLENGER:
         deadline += VOTE_WINDOW
-    refusals._require(start <= block.timestamp and block.timestamp < deadline, refusals.ACCUSATIONS_CLOSED)
+    refusals._require(
+        start <= block.timestamp and block.timestamp < deadline, refusals.ACCUSATIONS_CLOSED
+    )
     electorate: uint256 = (self.draws[job] >> 112) & (2**32 - 1)
     refusals._require(electorate >= LEAST_ELECTORATE, refusals.ELECTORATE_TOO_SMALL)
     refusals._require(self._is_elector(job, accuser), refusals.NOT_AN_ELECTOR)
@@ -317,16 +325,16 @@ def accuse(job: uint256, accuser: address, target: address):
         refusals._require((submitted >> part) & 1 == 1, refusals.NOT_ACCUSABLE)
     elif part == CHALLENGER:
         refusals._require(self.outspoken[job][target], refusals.NOT_ACCUSABLE)
-        session |= 1 << 177
+        session |= 2
     else:
         refusals._require(
             (self._acted(session) >> (part - 64)) & 1 == 1, refusals.ALREADY_CONDEMNED
         )
 
-    self.accusations[job][target] = words._pair(accuser, 1) | (part << 200)
+    self.accusations[job][target] = (convert(accuser, uint256) << 96) | (part << 40) | 1
     self.votes[job][target][accuser] = True
     self.outspoken[job][accuser] = True
-    self.sessions[job] = session | (1 << 176)
+    self.sessions[job] = session | 1
 
 
 @external
@@ -341,12 +349,12 @@ def vote(
     self._only_the_protocol()
     accusation: uint256 = self.accusations[job][target]
     refusals._require(accusation != 0, refusals.NO_ACCUSATION)
-    part: uint256 = accusation >> 200
+    part: uint256 = (accusation >> 40) & 255
     deadline: uint256 = self._reveal_end(self.sessions[job]) + CHALLENGE_WINDOW + VOTE_WINDOW
     if part == CHALLENGER:
         deadline += VOTE_WINDOW
     refusals._require(
-        (accusation >> 192) & 1 == 0 and block.timestamp < deadline,
+        (accusation >> 32) & 1 == 0 and block.timestamp < deadline,
         refusals.VOTE_CLOSED,
     )
     refusals._require(self._is_elector(job, voter), refusals.NOT_AN_ELECTOR)
@@ -357,16 +365,16 @@ def vote(
     self.outspoken[job][voter] = True
     if not guilty:
         return 0
-    accusation += 1 << 160
-    votes: uint256 = (accusation >> 160) & (2**32 - 1)
+    accusation += 1
+    votes: uint256 = accusation & (2**32 - 1)
     upheld: bool = votes >= self._two_thirds((self.draws[job] >> 112) & (2**32 - 1))
     if upheld:
-        accusation |= 1 << 192
+        accusation |= 1 << 32
         # A trainer who fails by its scores would have lost its stake without the accuser.
         s: verdicts.Settlement = self._judge(job, 0, 0, lowest, True)
         fails: bool = (s.malicious >> part) & 1 == 1
-        if not fails and not self._is_condemned(job, words._account(accusation)):
-            accusation |= 1 << 193
+        if not fails and not self._is_condemned(job, convert(accusation >> 96, address)):
+            accusation |= 1 << 33
     self.accusations[job][target] = accusation
     return accusation if upheld else 0
 
@@ -405,7 +413,7 @@ def _judge(
         return s
 
     session: uint256 = self.sessions[job]
-    size: uint256 = (session >> 120) & 255
+    size: uint256 = (session >> 8) & 255
     for place: uint256 in range(size, bound=16):
         s.members[place] = self.members[job][place]
     scored: bool = False
@@ -451,7 +459,7 @@ def _receivers(session: uint256, marks: uint256) -> (bool, uint256):
             not exist.
     """
     condemned: uint256 = (marks >> 64) & 65_535
-    quorum: uint256 = self._two_thirds((session >> 120) & 255)
+    quorum: uint256 = self._two_thirds((session >> 8) & 255)
     acted: uint256 = self._acted(session)
     if quorum > 0 and words._count((session >> REFRAINED) & 65_535 & ~condemned) >= quorum:
         return False, acted & ~condemned
@@ -485,13 +493,13 @@ def phase(job: uint256) -> (uint256, uint256):
             challenge phase, when the job can be settled.
     """
     session: uint256 = self.sessions[job]
-    commit_end: uint256 = (session >> 40) & (2**40 - 1)
+    commit_end: uint256 = (session >> COMMIT_END) & (2**40 - 1)
     reveal_end: uint256 = self._reveal_end(session)
     if block.timestamp < commit_end:
         return COMMIT, commit_end
     if block.timestamp < reveal_end:
         return REVEAL, reveal_end
-    extra: uint256 = ((session >> 176) & 1) + ((session >> 177) & 1)
+    extra: uint256 = (session & 1) + ((session >> 1) & 1)
     return CHALLENGE, reveal_end + CHALLENGE_WINDOW + extra * VOTE_WINDOW
 
 
@@ -531,7 +539,7 @@ def conductOf(job: uint256, account: address) -> uint256:
     place: uint256 = self._place(job, session, account)
     if place == NOBODY:
         return 2 if self.outspoken[job][account] else 0
-    if session & (2**40 - 1) == 0:
+    if (session >> OPENED) & (2**40 - 1) == 0:
         return 0
     if (self._acted(session) >> place) & 1 == 1:
         return 2
@@ -548,7 +556,7 @@ def _reveal_end(session: uint256) -> uint256:
     @notice When the reveal window ends, if nothing more happens; 0 before the scoring is open.
     @dev Without commitments there is nothing to reveal: it ends with the commit window.
     """
-    low: uint256 = 80 if (session >> COMMITTED) & 65_535 > 0 else 40
+    low: uint256 = REVEAL_END if (session >> COMMITTED) & 65_535 > 0 else COMMIT_END
     return (session >> low) & (2**40 - 1)
 
 
@@ -561,7 +569,7 @@ def _acted(session: uint256) -> uint256:
 @view
 @internal
 def _place(job: uint256, session: uint256, account: address) -> uint256:
-    for place: uint256 in range((session >> 120) & 255, bound=16):
+    for place: uint256 in range((session >> 8) & 255, bound=16):
         if words._account(self.members[job][place]) == account:
             return place
     return NOBODY

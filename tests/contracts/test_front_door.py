@@ -93,8 +93,7 @@ class TestRequesterAfterSettlement:
 
 
 PROTECTED = {
-    "ScatterToken": "escrow lockStake refund punish settle "
-    "register requestUnstake withdraw",
+    "ScatterToken": "escrow lockStake punish settle register requestUnstake withdraw",
     "TrainingJobToken": "mint",
     "EvaluationJobToken": "mint publish",
     "ModelToken": "mint",
