@@ -282,7 +282,7 @@ class Crowd:
         if self.dice.random() < 0.2:
             self.call(member, PROTOCOL, "refrain", job)
             return
-        models = len(self.contracts.read("ModelToken", "seats", job))
+        models = self.contracts.read("ModelToken", "submitted", job).bit_count()
         scores = [self.dice.choice([0, 4_999, 5_000, 10_000]) for _ in range(models)]
         chosen = [Score(score) for score in scores]
         hashed = commit_to_scores(JobId(job), Address(member), chosen, SALT)
@@ -333,8 +333,8 @@ class Crowd:
         return [caller.lower()] if contract == TOKEN and function == "transfer" else []
 
     def check_refusal(self, function: str, output: bytes) -> None:
-        if not output and function in ("safeTransferFrom", "settle"):
-            return  # no receiver of titles; a struct longer than the contract reads
+        if not output and function == "safeTransferFrom":
+            return  # no receiver of titles
         assert output[:4] == ERROR, f"{function} failed without a reason"
         assert decode(["string"], output[4:])[0] in REASONS
 
@@ -347,8 +347,9 @@ class Crowd:
     def anything(self, entry: Mapping[str, Any]) -> Any:
         kind: str = entry["type"]
         if kind.endswith("]"):
-            inner = {**entry, "type": kind.split("[", maxsplit=1)[0]}
-            return [self.anything(inner) for _ in range(self.dice.randrange(4))]
+            item, _, length = kind.removesuffix("]").partition("[")
+            count = int(length) if length else self.dice.randrange(4)
+            return [self.anything({**entry, "type": item}) for _ in range(count)]
         if kind == "tuple":
             return tuple(self.anything(member) for member in entry["components"])
         if kind == "uint256" and entry["name"] == "job":

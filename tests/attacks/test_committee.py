@@ -26,12 +26,12 @@ interface Protocol:
     def drawCommittee(job: uint256): nonpayable
 
 interface Votes:
-    def isMember(job: uint256, account: address) -> bool: view
+    def mayAskKey(job: uint256, account: address, scoring: bool) -> uint256: view
 
 @external
 def grind(protocol: address, votes: address, job: uint256, own: address):
     extcall Protocol(protocol).drawCommittee(job)
-    assert staticcall Votes(votes).isMember(job, own), "not this time"
+    assert staticcall Votes(votes).mayAskKey(job, own, False) == 1, "not this time"
 """
 
 
