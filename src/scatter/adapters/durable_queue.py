@@ -32,10 +32,6 @@ QUEUE: Final = "sandbox"
 SCHEMA_NUMBER: Final = "1"
 """Of what stands in the database. Raise it only with code that brings old work along."""
 STEP: Final = "once"
-POLL_SECONDS: Final = 0.5
-"""How soon a free place is noticed; each look costs about a millisecond."""
-_IDLE_SECONDS: Final = 1.0
-"""Between looks for what is not used here, notifications; closing waits for the last one."""
 _MOST_THREADS: Final = 32
 _IN_LINE: Final = ["ENQUEUED", "PENDING"]
 _OVER: Final = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
@@ -64,20 +60,27 @@ class DurableQueue(Queue):
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, directory: Path, account: Address, *, concurrency: int = 1, url: str = ""
+        cls,
+        directory: Path,
+        account: Address,
+        *,
+        concurrency: int = 1,
+        url: str = "",
+        poll_seconds: float = 0.5,
     ) -> AsyncIterator[Self]:
         """Opens the line kept in `directory`, or in a schema of its own at a PostgreSQL `url`.
 
-        `concurrency` is how many turns are given at once; another process must not have the
-        directory open, which the store sees to. Raises QueueUnavailable.
+        `concurrency` is how many turns are given at once, `poll_seconds` how soon a free place is
+        noticed. No other process may have the directory open; the store's lock sees to that.
+        Raises QueueUnavailable.
         """
         queue = cls()
         _take_over_the_log()
         address = url or _prepare_file(directory / DATABASE_FILE)
         _open(queue)
         try:
-            _launch(_configure(address, account))
-            await queue._blocking(_declare_queue, concurrency)
+            _launch(_configure(address, account, poll_seconds))
+            await queue._blocking(_declare_queue, concurrency, poll_seconds)
             queue._entered = {place.entry for place in await queue.line()}
             yield queue
         finally:
@@ -151,8 +154,13 @@ class DurableQueue(Queue):
 class _DurableTurn:
     """The turn of the workflow that runs."""
 
+    def __init__(self) -> None:
+        self._done: dict[str, str] = {}
+
     async def once(self, label: str, work: Callable[[], Awaitable[str]]) -> str:
-        """Steps come back in the order in which they were recorded, so one looks for one's own."""
+        """DBOS gives steps back in the order in which they were recorded, which need not be the
+        order of this program; so all that come back are kept, until a new one is done.
+        """
         failures: list[Exception] = []
 
         async def step() -> list[str]:
@@ -162,12 +170,13 @@ class _DurableTurn:
                 failures.append(error)
                 return []
 
-        while True:
+        while label not in self._done:
             record = await DBOS.run_step_async({"name": STEP}, step)
             if failures:
                 raise failures[0]
-            if record and record[0] == label:
-                return record[1]
+            if record:
+                self._done[record[0]] = record[1]
+        return self._done[label]
 
 
 _opened: list[DurableQueue] = []
@@ -203,7 +212,7 @@ def _open(queue: DurableQueue) -> None:
     _opened.append(queue)
 
 
-def _configure(address: str, account: Address) -> DBOSConfig:
+def _configure(address: str, account: Address, poll_seconds: float) -> DBOSConfig:
     return {
         "name": "scatter",
         "system_database_url": address,
@@ -213,7 +222,8 @@ def _configure(address: str, account: Address) -> DBOSConfig:
         "serializer": DBOSPortableJSONSerializer(),
         "log_level": "WARNING",
         "max_executor_threads": _MOST_THREADS,
-        "notification_listener_polling_interval_sec": _IDLE_SECONDS,
+        # Nothing is notified here, but closing waits for this thread.
+        "notification_listener_polling_interval_sec": poll_seconds,
     }
 
 
@@ -254,11 +264,11 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Asyncio task cancelled")
 
 
-def _declare_queue(concurrency: int) -> None:
+def _declare_queue(concurrency: int, poll_seconds: float) -> None:
     DBOS.register_queue(
         QUEUE,
         worker_concurrency=concurrency,
-        polling_interval_sec=POLL_SECONDS,
+        polling_interval_sec=poll_seconds,
         on_conflict="always_update",
     )
 
