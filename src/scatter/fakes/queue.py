@@ -40,6 +40,7 @@ class FakeQueue(Queue):
         return [Place(one.entry, one.running, one.since) for one in self._in_order()]
 
     async def run(self, perform: Perform) -> None:
+        self._news = asyncio.Event()
         for one in self._line.values():
             one.running = False
         async with asyncio.TaskGroup() as group:
