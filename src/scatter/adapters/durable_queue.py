@@ -171,7 +171,10 @@ class _DurableTurn:
                 return []
 
         while label not in self._done:
-            record = await DBOS.run_step_async({"name": STEP}, step)
+            try:
+                record = await DBOS.run_step_async({"name": STEP}, step)
+            except SQLAlchemyError as error:
+                raise QueueUnavailable(_say_unavailable(error)) from error
             if failures:
                 raise failures[0]
             if record:

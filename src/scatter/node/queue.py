@@ -147,24 +147,33 @@ class Workbench:
 
     async def _advance(self, entry: Entry) -> None:
         try:
-            wake = await self._duties[entry.role].advance(entry.job)
-            over = wake is None and await self._is_over(entry.job)
-        except TurnNeeded:
-            await self._queue.enter(entry, await self._rank(entry.job))
-            self._agenda.line_up(entry)
+            state, wake = await self._do_what_is_due(entry)
         except ScatterError as error:
             sentence = str(error)[:MOST_NOTE]
             await self._note(entry, FAILED, sentence)
             pause = self._agenda.fail(entry, self._clock())
             _log.warning("failed", role=entry.role, job=entry.job, error=sentence, again_in=pause)
         else:
-            await self._note(entry, DONE if over else WAITING, "")
-            self._agenda.finish(entry, wake)
+            if state == IN_LINE:
+                self._agenda.line_up(entry)
+            else:
+                await self._note(entry, state, "")
+                self._agenda.finish(entry, wake)
         finally:
             self._started.pop(entry, None)
             self._news.set()
             async with self._put_down:
                 self._put_down.notify_all()
+
+    async def _do_what_is_due(self, entry: Entry) -> tuple[str, Timestamp | None]:
+        """The entry's state from now on, and when to look again."""
+        try:
+            wake = await self._duties[entry.role].advance(entry.job)
+        except TurnNeeded:
+            await self._queue.enter(entry, await self._rank(entry.job))
+            return IN_LINE, None
+        over = wake is None and await self._is_over(entry.job)
+        return (DONE if over else WAITING), wake
 
     async def _note(self, entry: Entry, state: str, note: str) -> None:
         if self._noted.get(entry) == (state, note):
