@@ -35,12 +35,13 @@ def anyio_backend() -> str:
 Open = Callable[..., AbstractAsyncContextManager[Queue]]
 
 
-@pytest.fixture(params=["fake", "dbos"])
+@pytest.fixture(params=["fake", "sqlite", "postgres"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Opens the same line as often as a test likes; in between, the node is down."""
-    if request.param == "dbos":
+    if request.param != "fake":
+        url = request.getfixturevalue("postgres") if request.param == "postgres" else ""
         return lambda concurrency=1: DurableQueue.open(
-            tmp_path, OWNER, concurrency=concurrency, poll_seconds=0.05
+            tmp_path, OWNER, concurrency=concurrency, url=url, poll_seconds=0.05
         )
     fake = FakeQueue()
 
