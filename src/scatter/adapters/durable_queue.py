@@ -66,7 +66,7 @@ class DurableQueue(Queue):
         *,
         concurrency: int = 1,
         url: str = "",
-        poll_seconds: float = 0.5,
+        poll_seconds: float = 1.0,
     ) -> AsyncIterator[Self]:
         """Opens the line kept in `directory`, or in a schema of its own at a PostgreSQL `url`.
 

@@ -129,7 +129,11 @@ async def run(
         sandbox = Turns(open_sandbox(Isolation.NONE).sandbox, config.data / "work" / "runs")
         queue = await stack.enter_async_context(
             DurableQueue.open(
-                config.data, account, concurrency=config.concurrency, url=config.store
+                config.data,
+                account,
+                concurrency=config.concurrency,
+                url=config.store,
+                poll_seconds=min(config.timing.poll_seconds, 1.0),
             )
         )
         _say_what_may_run(sandbox.isolation, config)
