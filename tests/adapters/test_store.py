@@ -1,9 +1,7 @@
 """The store port: one suite for memory, SQLite and PostgreSQL; then what a database may suffer."""
 
 import asyncio
-import os
 import sqlite3
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -36,23 +34,6 @@ def opened(
     directory: Path, account: Address = OWNER, url: str = ""
 ) -> AbstractAsyncContextManager[SqlStore]:
     return SqlStore.open(directory, account, KEY, url=url)
-
-
-@pytest.fixture
-def postgres() -> str:
-    """The address of an empty PostgreSQL database of this test's own."""
-    server = os.environ.get("SCATTER_POSTGRES_URL")
-    if not server:
-        reason = "SCATTER_POSTGRES_URL names no PostgreSQL server"
-        if os.environ.get("SCATTER_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    name = f"scatter_{uuid.uuid4().hex}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return engine.url.set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["fake", "sqlite", "postgres"])

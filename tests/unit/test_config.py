@@ -17,6 +17,7 @@ from scatter.node.amounts import (
 )
 from scatter.node.config import (
     JoinPolicy,
+    Order,
     RoleName,
     SandboxSettings,
     read_config,
@@ -56,6 +57,7 @@ def test_the_least_configuration_listens_on_this_machine_only(written):
     assert "/127.0.0.1/" in config.peers.listen
     assert config.sandbox.minimum is Isolation.GUEST_KERNEL
     assert config.concurrency == 1
+    assert config.order is Order.FIFO
 
 
 def test_paths_are_relative_to_the_file(written, tmp_path):
@@ -108,6 +110,7 @@ def test_what_is_rendered_reads_back_the_same(written, tmp_path):
         (LEAST + '[store]\nurl = "postgresql://me:pw@db/x"', "set PGPASSWORD instead"),
         (LEAST + '[store]\nurl = "mysql://db"', "must begin with postgresql:// or sqlite:"),
         (LEAST + "[queue]\nconcurrency = 0", "must be a whole number from 1 to 64"),
+        (LEAST + '[queue]\norder = "size"', "order"),
         (LEAST + TOPIC + TOPIC, 'trainer.topics names "digits" twice'),
         (
             LEAST + TOPIC.replace('"1000.5"', "1000.5"),

@@ -1,15 +1,20 @@
 """No job is forgotten, none is worked on twice at once, and a failure is tried again."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
+from scatter.fakes.queue import FakeQueue
+from scatter.fakes.sandbox import FakeSandbox
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.units import JobId, Timestamp
-from scatter.node.agenda import Agenda, Entry
-from scatter.node.queue import SandboxQueue, Workbench
-from scatter.ports.sandbox import Isolation, Outcome, Task
+from scatter.node.agenda import Agenda
+from scatter.node.queue import Workbench
+from scatter.node.turns import TurnNeeded, Turns
+from scatter.ports.queue import Entry
+from scatter.ports.sandbox import Task
 from scatter.ports.store import Work
 
 FIRST, SECOND = JobId(1), JobId(2)
@@ -85,6 +90,22 @@ def test_an_event_ends_the_pause_after_a_failure(agenda):
     assert agenda.take() == Entry("trainer", FIRST)
 
 
+def test_an_entry_in_line_is_not_taken_before_its_turn_and_not_while_its_job_is_in_hand():
+    agenda = Agenda(["requester", "trainer"])
+    agenda.touch(FIRST, ["trainer"])
+    waiting = agenda.take()
+    agenda.line_up(waiting)
+    agenda.touch(FIRST)
+
+    other = agenda.take()
+    assert other == Entry("requester", FIRST)
+    assert agenda.take() is None
+    assert not agenda.take_turn(waiting)
+    agenda.finish(other, None)
+    assert agenda.take_turn(waiting)
+    assert agenda.in_hand == (waiting,)
+
+
 class Notes:
     """A store that remembers work only."""
 
@@ -118,20 +139,53 @@ def notes() -> Notes:
 
 
 @pytest.fixture
-def bench_of(notes):
-    def build(advance, *, over=()):
+def queue() -> FakeQueue:
+    return FakeQueue()
+
+
+@pytest.fixture
+def sandbox() -> FakeSandbox:
+    return FakeSandbox(train=lambda task: ({}, {"examples": 1}))
+
+
+@pytest.fixture
+def turns(sandbox, tmp_path) -> Turns:
+    return Turns(sandbox, tmp_path / "runs")
+
+
+@pytest.fixture
+def bench_of(notes, queue, turns):
+    def build(advance, *, over=(), ranks=None):
         async def is_over(job):
             return job in over
+
+        async def rank(job):
+            return (ranks or {}).get(job, 0)
 
         duty = Script(advance)
         bench = Workbench(
             [duty],
             notes,
+            queue,
+            turns,
             is_over=is_over,
+            rank=rank,
             look_seconds=0.01,
             least_pause=0.01,
         )
         return bench, duty
+
+    return build
+
+
+@pytest.fixture
+def task_of(tmp_path):
+    """A training run that leaves its files in a fresh folder."""
+
+    def build(job: int) -> Task:
+        output = tmp_path / f"trained-{job}"
+        shutil.rmtree(output, ignore_errors=True)
+        return Task("train", tmp_path, tmp_path, output, seed=job)
 
     return build
 
@@ -240,27 +294,118 @@ def test_what_is_in_hand_shows_as_running_and_is_cancelled_at_the_end(bench_of):
     assert cancelled == [FIRST]
 
 
-def test_the_sandbox_lets_in_a_bounded_number_in_the_order_of_asking(tmp_path):
-    class Counting:
-        name, isolation = "counting", Isolation.NONE
-        inside, most, order = 0, 0, []
+def test_a_duty_without_a_turn_enters_the_line_and_comes_to_the_sandbox_in_its_turn(
+    bench_of, sandbox, turns, task_of
+):
+    async def advance(job):
+        task = task_of(job)
+        await turns.run(task)
+        assert (task.output / "metrics.json").is_file()
 
-        async def run(self, task: Task) -> Outcome:
-            self.inside += 1
-            self.most = max(self.most, self.inside)
-            self.order.append(task.seed)
-            await asyncio.sleep(0)
-            self.inside -= 1
-            return Outcome(True, "", 0, "", self.name)
+    bench, duty = bench_of(advance)
+    for number in (3, 1, 2):
+        bench.touch(JobId(number))
 
-    sandbox = Counting()
+    work(bench, lambda: len(duty.calls) == 6)
+
+    assert [task.seed for task in sandbox.tasks] == [3, 1, 2]
+
+
+def test_the_line_follows_the_operators_ranks(bench_of, sandbox, turns, task_of):
+    all_wait = asyncio.Event()
+
+    async def advance(job):
+        await turns.run(task_of(job))
+        if job == JobId(9):
+            await all_wait.wait()
+
+    bench, duty = bench_of(advance, ranks={1: 30, 2: 10, 3: 20})
 
     async def main():
-        queue = SandboxQueue(sandbox, 2)
-        tasks = [Task("train", tmp_path, tmp_path, tmp_path / "out", seed=n) for n in range(6)]
-        await asyncio.gather(*(queue.run(task) for task in tasks))
+        running = asyncio.create_task(bench.run())
+        bench.touch(JobId(9))
+        await until(lambda: len(duty.calls) == 2)
+        for number in (1, 2, 3):
+            bench.touch(JobId(number))
+        await until(lambda: len(duty.calls) == 5)
+        all_wait.set()
+        await until(lambda: len(duty.calls) == 8)
+        running.cancel()
 
     asyncio.run(main())
 
-    assert sandbox.most == 2
-    assert sandbox.order == list(range(6))
+    assert [task.seed for task in sandbox.tasks] == [9, 2, 3, 1]
+
+
+def test_who_waits_in_line_takes_no_hand_and_shows_its_number(bench_of, turns, task_of):
+    async def advance(job):
+        if job == FIRST:
+            await turns.run(task_of(job))
+            await asyncio.Event().wait()
+        elif job == SECOND:
+            await turns.run(task_of(job))
+
+    bench, duty = bench_of(advance)
+    bench.touch(FIRST)
+
+    async def main():
+        running = asyncio.create_task(bench.run())
+        await until(lambda: len(duty.calls) == 2)
+        bench.touch(SECOND)
+        await until(lambda: len(duty.calls) == 3)
+        bench.touch(JobId(3))
+        await until(lambda: len(duty.calls) == 4)
+        shown = [(w.job, w.state, w.note) for w in await bench.works()]
+        running.cancel()
+        return shown
+
+    assert asyncio.run(main())[:2] == [(FIRST, "running", ""), (SECOND, "in line", "number 2")]
+
+
+def test_a_run_that_ended_before_the_node_was_stopped_is_not_done_again(
+    bench_of, sandbox, turns, task_of
+):
+    async def advance(job):
+        task = task_of(job)
+        await turns.run(task)
+        assert (task.output / "metrics.json").is_file()
+        if len(duty.calls) == 2:
+            await asyncio.Event().wait()
+
+    bench, duty = bench_of(advance)
+    bench.touch(FIRST)
+    work(bench, lambda: bool(sandbox.tasks))
+
+    bench, duty = bench_of(advance)
+    work(bench, lambda: bool(duty.calls))
+
+    assert len(sandbox.tasks) == 1
+
+
+def test_a_run_that_failed_is_not_remembered(queue, sandbox, turns, task_of, tmp_path):
+    outcomes = []
+
+    async def perform(entry, turn):
+        async with turns.hold(entry, turn):
+            outcomes.append(await turns.run(Task("evaluate", tmp_path, tmp_path, tmp_path / "no")))
+            if len(outcomes) == 1:
+                await asyncio.Event().wait()
+
+    async def main():
+        await queue.enter(Entry("trainer", FIRST))
+        for count in (1, 2):
+            running = asyncio.create_task(queue.run(perform))
+            await until(lambda count=count: len(outcomes) == count)
+            running.cancel()
+            await asyncio.wait({running})
+
+    asyncio.run(main())
+
+    assert [outcome.ok for outcome in outcomes] == [False, False]
+    assert len(sandbox.tasks) == 2
+
+
+def test_without_a_turn_nothing_runs(sandbox, turns, task_of):
+    with pytest.raises(TurnNeeded):
+        asyncio.run(turns.run(task_of(1)))
+    assert not sandbox.tasks

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from eth_hash.auto import keccak
 
-from scatter.lifecycle.events import Event
 from scatter.lifecycle.deployment import Block
+from scatter.lifecycle.events import Event
 from scatter.lifecycle.ledger import Ledger
 from scatter.lifecycle.payments import Payment
 from scatter.lifecycle.vocabulary import Role

@@ -2,21 +2,14 @@
 
 An entry is a role and a job. It is due when an event touched the job, when the time that its duty
 named has come on the chain's clock, or when the pause after a failure is over. Due entries are
-taken first in, first out, and never two at once for the same job.
+taken first in, first out, and never two at once for the same job. An entry that stands in the line
+before the sandbox is not taken before its turn there.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from scatter.mechanism.units import JobId, Timestamp
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One role's duty in one job."""
-
-    role: str
-    job: JobId
+from scatter.ports.queue import Entry
 
 
 class Agenda:
@@ -31,6 +24,7 @@ class Agenda:
         self._most_pause = most_pause
         self._due: dict[Entry, None] = {}
         self._in_hand: dict[JobId, Entry] = {}
+        self._in_line: set[Entry] = set()
         self._wakes: dict[Entry, Timestamp] = {}
         self._retries: dict[Entry, float] = {}
         self._failures: dict[Entry, int] = {}
@@ -48,7 +42,8 @@ class Agenda:
     def touch(self, job: JobId, roles: Sequence[str] | None = None) -> None:
         """Makes the job's entries due, all of them or those of `roles`."""
         for role in self._roles if roles is None else roles:
-            self._due.setdefault(Entry(role, job))
+            if Entry(role, job) not in self._in_line:
+                self._due.setdefault(Entry(role, job))
 
     def pass_time(self, chain: Timestamp | None, clock: float) -> None:
         """Makes due what waited for these times: the chain's (if known) and this machine's."""
@@ -64,12 +59,22 @@ class Agenda:
         """The next due entry whose job is not in hand; it is in hand from now on."""
         for entry in self._due:
             if entry.job not in self._in_hand:
-                del self._due[entry]
-                self._wakes.pop(entry, None)
-                self._retries.pop(entry, None)
-                self._in_hand[entry.job] = entry
+                self._take_in_hand(entry)
                 return entry
         return None
+
+    def take_turn(self, entry: Entry) -> bool:
+        """Takes an entry whose turn at the sandbox it is; False while its job is in hand."""
+        if entry.job in self._in_hand:
+            return False
+        self._take_in_hand(entry)
+        return True
+
+    def line_up(self, entry: Entry) -> None:
+        """Puts an entry down until its turn at the sandbox."""
+        del self._in_hand[entry.job]
+        self._due.pop(entry, None)
+        self._in_line.add(entry)
 
     def finish(self, entry: Entry, wake: Timestamp | None) -> None:
         """Puts an entry down until `wake`, or until an event comes."""
@@ -86,3 +91,10 @@ class Agenda:
         pause = min(self._least_pause * (1 << min(failures, 32)), self._most_pause)
         self._retries[entry] = clock + pause
         return pause
+
+    def _take_in_hand(self, entry: Entry) -> None:
+        self._due.pop(entry, None)
+        self._wakes.pop(entry, None)
+        self._retries.pop(entry, None)
+        self._in_line.discard(entry)
+        self._in_hand[entry.job] = entry

@@ -19,6 +19,7 @@ from eth_account.signers.local import LocalAccount
 from scatter.adapters.content import StoredContent
 from scatter.adapters.contracts import PROTOCOL
 from scatter.adapters.deployment import Deployment, read_deployment
+from scatter.adapters.durable_queue import DurableQueue
 from scatter.adapters.evm import EvmChain, open_chain
 from scatter.adapters.gateway import gateway_app
 from scatter.adapters.peers.libp2p import LibP2PPeers
@@ -27,18 +28,20 @@ from scatter.adapters.store import SqlStore
 from scatter.lifecycle.job import fold
 from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.errors import BadInput
-from scatter.mechanism.units import Address, JobId
+from scatter.mechanism.units import UNIT, Address, JobId
 from scatter.node.amounts import HostPort
 from scatter.node.api import operator_api
-from scatter.node.config import Config, JoinPolicy, RoleName
+from scatter.node.config import Config, JoinPolicy, Order, RoleName
 from scatter.node.follower import follow
 from scatter.node.operator import Identity, Operator
-from scatter.node.queue import SandboxQueue, Workbench
+from scatter.node.queue import Workbench
 from scatter.node.running import forget_running, note_running
 from scatter.node.serving import bind, bound_port, serve
 from scatter.node.signals import stop_on_signals
 from scatter.node.token import write_secret
+from scatter.node.turns import Turns
 from scatter.ports.chain import ChainUnreachable, Head
+from scatter.ports.queue import MOST_RANK
 from scatter.ports.sandbox import Isolation
 from scatter.roles.challenger import Challenger
 from scatter.roles.duty import Duty, Offer, Patience, SandboxPolicy, Surroundings
@@ -123,7 +126,16 @@ async def run(
         )
         content = StoredContent(config.data / "content")
         peers = await stack.enter_async_context(_open_peers(config, secrets, deployment, gateway))
-        sandbox = SandboxQueue(open_sandbox(Isolation.NONE).sandbox, config.concurrency)
+        sandbox = Turns(open_sandbox(Isolation.NONE).sandbox, config.data / "work" / "runs")
+        queue = await stack.enter_async_context(
+            DurableQueue.open(
+                config.data,
+                account,
+                concurrency=config.concurrency,
+                url=config.store,
+                poll_seconds=min(config.timing.poll_seconds, 1.0),
+            )
+        )
         _say_what_may_run(sandbox.isolation, config)
         contract = deployment.contracts[PROTOCOL]
         surroundings = Surroundings(
@@ -140,7 +152,10 @@ async def run(
         workbench = Workbench(
             duties.all,
             store,
+            queue,
+            sandbox,
             is_over=lambda job: _is_over(chain, job),
+            rank=lambda job: _rank(chain, job, config.order),
             look_seconds=config.timing.poll_seconds,
         )
         identity = Identity(
@@ -270,6 +285,14 @@ async def _take_up(chain: EvmChain, workbench: Workbench) -> None:
 async def _is_over(chain: EvmChain, job: JobId) -> bool:
     history = await chain.history(job)
     return bool(history) and fold(history, chain.parameters).over
+
+
+async def _rank(chain: EvmChain, job: JobId, order: Order) -> int:
+    """A job's rank in the line before the sandbox; rewards count in whole tokens."""
+    if order is Order.FIFO:
+        return 0
+    reward = fold(await chain.history(job), chain.parameters).created.reward
+    return MOST_RANK - min(reward // UNIT, MOST_RANK - 1)
 
 
 async def _warn_of_missing_stake(config: Config, chain: EvmChain) -> None:

@@ -53,6 +53,15 @@ class JoinPolicy(StrEnum):
     ASKED = "asked"
 
 
+class Order(StrEnum):
+    """Who goes first into the sandbox."""
+
+    FIFO = "fifo"
+    """Who came first."""
+    REWARD = "reward"
+    """Whose job offers the larger reward; among equals, who came first."""
+
+
 class LogFormat(StrEnum):
     """How the node writes its log to stderr."""
 
@@ -146,6 +155,7 @@ class Config:
     """A database URL without password; empty is SQLite in the data folder."""
     concurrency: int = 1
     """How many jobs run in the sandbox at once."""
+    order: Order = Order.FIFO
     topics: tuple[TopicSettings, ...] = ()
     timing: TimingSettings = field(default_factory=TimingSettings)
 
@@ -175,6 +185,7 @@ def read_config(file: Path) -> Config:
 
 def _config(top: Table) -> Config:
     node = top.table("node")
+    concurrency, order = _queue(top.table("queue"))
     config = Config(
         name=node.text("name", matching=_NAME, like="trainer-1"),
         data=node.path("data", "data"),
@@ -190,7 +201,8 @@ def _config(top: Table) -> Config:
         peers=_peers(top.table("peers")),
         sandbox=_sandbox(top.table("sandbox")),
         store=_store_url(top.table("store")),
-        concurrency=_concurrency(top.table("queue")),
+        concurrency=concurrency,
+        order=order,
         topics=_topics(top.table("trainer")),
         timing=_timing(top.table("timing")),
     )
@@ -321,10 +333,11 @@ def _store_url(table: Table) -> str:
     return url
 
 
-def _concurrency(table: Table) -> int:
+def _queue(table: Table) -> tuple[int, Order]:
     concurrency = table.integer("concurrency", 1, 1, 64)
+    order = table.choice("order", Order, Order.FIFO)
     table.refuse_unknown()
-    return concurrency
+    return concurrency, order
 
 
 def _topics(table: Table) -> tuple[TopicSettings, ...]:

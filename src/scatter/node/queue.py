@@ -2,8 +2,9 @@
 
 Duties are level-triggered, so an entry may run once too often and never does harm. What is due is
 kept in memory only: at every start each unfinished job of the chain is looked at once. Many jobs
-can be in hand at once, because most of their steps only wait; what is heavy, the sandbox, is let
-in by number and in the order of asking.
+can be in hand at once, because most of their steps only wait. A duty that comes to the sandbox
+without a turn is put down and enters the line, which is on disk; when its turn comes it looks at
+the chain again, and does what is due by then.
 """
 
 import asyncio
@@ -14,40 +15,18 @@ import structlog
 
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.units import JobId, Timestamp
-from scatter.node.agenda import Agenda, Entry
-from scatter.ports.sandbox import Isolation, Outcome, Sandbox, Task
+from scatter.node.agenda import Agenda
+from scatter.node.turns import TurnNeeded, Turns
+from scatter.ports.queue import Entry, Queue, Turn
 from scatter.ports.store import Store, Work
 from scatter.roles.duty import Duty
 
 _log = structlog.get_logger()
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
+IN_LINE = "in line"
 MOST_NOTE = 500
 """Characters of a note; a stranger's words may be in it."""
-
-
-class SandboxQueue:
-    """A sandbox that lets in a bounded number of runs, first come, first served.
-
-    To run jobs in another order, put another object with the port `Sandbox` in its place.
-    """
-
-    def __init__(self, sandbox: Sandbox, concurrency: int) -> None:
-        self._sandbox = sandbox
-        self._places = asyncio.Semaphore(concurrency)
-
-    @property
-    def name(self) -> str:
-        return self._sandbox.name
-
-    @property
-    def isolation(self) -> Isolation:
-        return self._sandbox.isolation
-
-    async def run(self, task: Task) -> Outcome:
-        """Waits for a place, then runs to the end or to a limit; cancelling kills the run."""
-        async with self._places:
-            return await self._sandbox.run(task)
 
 
 class Workbench:
@@ -57,8 +36,11 @@ class Workbench:
         self,
         duties: Sequence[Duty],
         store: Store,
+        queue: Queue,
+        turns: Turns,
         *,
         is_over: Callable[[JobId], Awaitable[bool]],
+        rank: Callable[[JobId], Awaitable[int]],
         clock: Callable[[], float] = time.monotonic,
         look_seconds: float = 1.0,
         least_pause: float = 1.0,
@@ -66,11 +48,15 @@ class Workbench:
     ) -> None:
         """`is_over` says whether a job can change no more; an entry of such a job is done.
 
+        `rank` is a job's in the line before the sandbox, the operator's choice (`Queue.enter`).
         `look_seconds` is how often this machine's clock is looked at. The chain's time is what
         `tell_time` said last; so an entry wakes a little late and never early.
         """
         self._duties = {duty.name: duty for duty in duties}
         self._store = store
+        self._queue = queue
+        self._turns = turns
+        self._rank = rank
         self._chain_time: Timestamp | None = None
         self._is_over = is_over
         self._clock = clock
@@ -79,6 +65,7 @@ class Workbench:
         self._agenda = Agenda(tuple(self._duties), least_pause=least_pause)
         self._news = asyncio.Event()
         self._taken = asyncio.Event()
+        self._put_down = asyncio.Condition()
         self._started: dict[Entry, int] = {}
         self._noted: dict[Entry, tuple[str, str]] = {}
 
@@ -113,6 +100,7 @@ class Workbench:
         the queue, in an exception group: a person must look.
         """
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._queue.run(self._take_turn))
             while True:
                 self._news.clear()
                 self._agenda.pass_time(self._chain_time, self._clock())
@@ -124,14 +112,19 @@ class Workbench:
                     continue
 
     async def works(self) -> Sequence[Work]:
-        """What the operator sees: what is in hand first, then what was noted, newest first."""
+        """What the operator sees: what is in hand, the line in its order, then what was noted."""
         running = [
             Work(entry.role, entry.job, RUNNING, "", since)
             for entry, since in self._started.items()
         ]
-        now = {(work.role, work.job) for work in running}
+        in_line = [
+            Work(place.entry.role, place.entry.job, IN_LINE, f"number {number}", place.since)
+            for number, place in enumerate(await self._queue.line(), start=1)
+            if place.entry not in self._started
+        ]
+        now = {(work.role, work.job) for work in (*running, *in_line)}
         noted = await self._store.works()
-        return [*running, *(work for work in noted if (work.role, work.job) not in now)]
+        return [*running, *in_line, *(work for work in noted if (work.role, work.job) not in now)]
 
     def _take_up(self, group: asyncio.TaskGroup) -> None:
         while len(self._agenda.in_hand) < self._most_in_hand:
@@ -142,21 +135,45 @@ class Workbench:
             self._started[entry] = int(time.time())
             group.create_task(self._advance(entry), name=f"{entry.role} of job {entry.job}")
 
+    async def _take_turn(self, entry: Entry, turn: Turn) -> None:
+        if entry.role not in self._duties:
+            _log.warning("the node has this role no more", role=entry.role, job=entry.job)
+            return
+        async with self._put_down:
+            await self._put_down.wait_for(lambda: self._agenda.take_turn(entry))
+        self._started[entry] = int(time.time())
+        async with self._turns.hold(entry, turn):
+            await self._advance(entry)
+
     async def _advance(self, entry: Entry) -> None:
         try:
-            wake = await self._duties[entry.role].advance(entry.job)
-            over = wake is None and await self._is_over(entry.job)
+            state, wake = await self._do_what_is_due(entry)
         except ScatterError as error:
             sentence = str(error)[:MOST_NOTE]
             await self._note(entry, FAILED, sentence)
             pause = self._agenda.fail(entry, self._clock())
             _log.warning("failed", role=entry.role, job=entry.job, error=sentence, again_in=pause)
         else:
-            await self._note(entry, DONE if over else WAITING, "")
-            self._agenda.finish(entry, wake)
+            if state == IN_LINE:
+                self._agenda.line_up(entry)
+            else:
+                await self._note(entry, state, "")
+                self._agenda.finish(entry, wake)
         finally:
             self._started.pop(entry, None)
             self._news.set()
+            async with self._put_down:
+                self._put_down.notify_all()
+
+    async def _do_what_is_due(self, entry: Entry) -> tuple[str, Timestamp | None]:
+        """The entry's state from now on, and when to look again."""
+        try:
+            wake = await self._duties[entry.role].advance(entry.job)
+        except TurnNeeded:
+            await self._queue.enter(entry, await self._rank(entry.job))
+            return IN_LINE, None
+        over = wake is None and await self._is_over(entry.job)
+        return (DONE if over else WAITING), wake
 
     async def _note(self, entry: Entry, state: str, note: str) -> None:
         if self._noted.get(entry) == (state, note):

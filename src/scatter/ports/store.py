@@ -53,7 +53,7 @@ class Work:
     role: str
     job: JobId
     state: str
-    """`waiting`, `running`, `done` or `failed`."""
+    """`waiting`, `running`, `done` or `failed`; in a list for people also `in line`."""
     note: str
     """What it is doing, or why it failed; one sentence."""
     since: int
