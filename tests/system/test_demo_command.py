@@ -119,6 +119,7 @@ def test_a_strange_folder_gets_one_sentence(tmp_path: Path) -> None:
     assert said.count("\n") == 1
 
 
+@pytest.mark.nightly
 def test_ctrl_c_ends_everything_quickly_and_quietly(tmp_path: Path) -> None:
     demo = start("demo", "--trainers", 2, "--challengers", 0, "--out", tmp_path / "out")
     assert demo.stdout is not None

@@ -306,7 +306,7 @@ def test_a_duty_without_a_turn_enters_the_line_and_comes_to_the_sandbox_in_its_t
     for number in (3, 1, 2):
         bench.touch(JobId(number))
 
-    work(bench, lambda: len(duty.calls) == 6)
+    work(bench, lambda: len(sandbox.tasks) == 3)
 
     assert [task.seed for task in sandbox.tasks] == [3, 1, 2]
 
@@ -329,7 +329,7 @@ def test_the_line_follows_the_operators_ranks(bench_of, sandbox, turns, task_of)
             bench.touch(JobId(number))
         await until(lambda: len(duty.calls) == 5)
         all_wait.set()
-        await until(lambda: len(duty.calls) == 8)
+        await until(lambda: len(sandbox.tasks) == 4)
         running.cancel()
 
     asyncio.run(main())
