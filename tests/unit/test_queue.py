@@ -302,7 +302,7 @@ def test_a_duty_without_a_turn_enters_the_line_and_comes_to_the_sandbox_in_its_t
         await turns.run(task)
         assert (task.output / "metrics.json").is_file()
 
-    bench, duty = bench_of(advance)
+    bench, _ = bench_of(advance)
     for number in (3, 1, 2):
         bench.touch(JobId(number))
 
