@@ -7,7 +7,8 @@
         job's number; the commitment to its dataset; later the dataset, which
         nobody may know while training lasts.
 @dev Invariant: a dataset that is published is the one committed to at creation.
-     Trusts: the ScatterProtocol named at construction, which alone mints and publishes.
+     Trusts: the ScatterProtocol named at construction, which alone mints and publishes; and
+     the code of TrainingJobToken, which cannot change.
 """
 
 import refusals
@@ -15,28 +16,22 @@ import titles
 
 initializes: titles
 
-exports: (
-    titles.approve,
-    titles.setApprovalForAll,
-    titles.transferFrom,
-    titles.safeTransferFrom,
-    titles.ownerOf,
-    titles.balanceOf,
-    titles.getApproved,
-    titles.isApprovedForAll,
-    titles.supportsInterface,
-    titles.tokenURI,
-)
-
 name: public(constant(String[32])) = "Scatter evaluation job"
 symbol: public(constant(String[8])) = "SCTE"
 
 datasets: public(HashMap[uint256, bytes32])  # the commitment, until published
 
 
+TITLES: immutable(address)
+
+
 @deploy
-def __init__(protocol: address):
+def __init__(protocol: address, trainingJobs: address):
+    """
+    @param trainingJobs The TrainingJobToken, whose code answers for ERC-721.
+    """
     titles.__init__(protocol)
+    TITLES = trainingJobs
 
 
 # What the protocol does
@@ -64,3 +59,15 @@ def publish(job: uint256, dataset: bytes32, salt: bytes32):
         keccak256(concat(dataset, salt)) == self.datasets[job], refusals.DATASET_NOT_AS_COMMITTED
     )
     self.datasets[job] = dataset
+
+
+# What owners do and anybody reads: ERC-721
+
+
+@external
+@raw_return
+def __default__() -> Bytes[160]:
+    """
+    @notice ERC-721 as TrainingJobToken's code has it, on the titles of this contract.
+    """
+    return raw_call(TITLES, msg.data, max_outsize=160, is_delegate_call=True)

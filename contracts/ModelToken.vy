@@ -8,26 +8,14 @@
         number is 64 times the job's, plus the place in the order of submission.
 @dev Invariant: a trainer has at most one model per job; models of a job have
      the places 0, 1, 2 ... without a gap.
-     Trusts: the ScatterProtocol named at construction, which alone mints.
+     Trusts: the ScatterProtocol named at construction, which alone mints; and
+     the code of TrainingJobToken, which cannot change.
 """
 
 import refusals
 import titles
 
 initializes: titles
-
-exports: (
-    titles.approve,
-    titles.setApprovalForAll,
-    titles.transferFrom,
-    titles.safeTransferFrom,
-    titles.ownerOf,
-    titles.balanceOf,
-    titles.getApproved,
-    titles.isApprovedForAll,
-    titles.supportsInterface,
-    titles.tokenURI,
-)
 
 name: public(constant(String[32])) = "Scatter model"
 symbol: public(constant(String[8])) = "SCTM"
@@ -36,9 +24,16 @@ submitted: public(HashMap[uint256, uint256])  # per job, one bit per trainer's s
 keyCommitments: public(HashMap[uint256, bytes32])  # per title
 
 
+TITLES: immutable(address)
+
+
 @deploy
-def __init__(protocol: address):
+def __init__(protocol: address, trainingJobs: address):
+    """
+    @param trainingJobs The TrainingJobToken, whose code answers for ERC-721.
+    """
     titles.__init__(protocol)
+    TITLES = trainingJobs
 
 
 # What the protocol does
@@ -78,3 +73,14 @@ def seats(job: uint256, models: uint256) -> uint256[64]:
         found[place] = titles._note(job * 64 + place)
     return found
 
+
+# What owners do and anybody reads: ERC-721
+
+
+@external
+@raw_return
+def __default__() -> Bytes[160]:
+    """
+    @notice ERC-721 as TrainingJobToken's code has it, on the titles of this contract.
+    """
+    return raw_call(TITLES, msg.data, max_outsize=160, is_delegate_call=True)

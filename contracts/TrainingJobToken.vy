@@ -6,7 +6,10 @@
 @notice Who asked for which training job (paper 3.3): one ERC-721 title per
         job, with the job's number. Selling the title moves neither duties nor
         money of the job.
-@dev Invariant: job n has a title from its creation on, for ever, and its
+@dev The one ERC-721 code of the three title contracts: the other two send what
+     they do not know to it by DELEGATECALL, so `titles` comes first in the
+     storage of all three, and this contract keeps nothing besides.
+     Invariant: job n has a title from its creation on, for ever, and its
      content never changes.
      Trusts: the ScatterProtocol named at construction, which alone mints.
 """

@@ -4,7 +4,8 @@
 @license Apache-2.0
 @notice ERC-721 titles with metadata, each naming published content by the
         digest of its identifier. What the three title contracts share.
-@dev A title's word holds its owner and 96 bits of its contract's own.
+@dev Their external functions are compiled once, into TrainingJobToken.
+     A title's word holds its owner and 96 bits of its contract's own.
      Minting calls nobody. Only `safeTransferFrom` asks a receiver, after all
      state is written.
 """

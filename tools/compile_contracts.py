@@ -26,6 +26,9 @@ CONTRACTS = (
     "VoteManager",
     "ReputationManager",
 )
+TITLES = "TrainingJobToken"
+"""Its code answers what two other contracts pass on to it, so their interface has its functions."""
+BORROWERS = ("EvaluationJobToken", "ModelToken")
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -59,23 +62,37 @@ def hash_sources(folder: Path) -> dict[str, str]:
 
 def compile_contract(folder: Path, name: str) -> dict[str, Any]:
     """Name, ABI, creation bytecode, and the size in bytes of the code that is deployed."""
+    outputs = _compile(folder, name, "abi", "bytecode", "bytecode_runtime")
+    interface = outputs["abi"]
+    if name in BORROWERS:
+        interface = _join(interface, _compile(folder, TITLES, "abi")["abi"])
+    runtime = outputs["bytecode_runtime"].removeprefix("0x")
+    return {
+        "name": name,
+        "abi": interface,
+        "bytecode": outputs["bytecode"],
+        "runtime_bytes": len(runtime) // 2,
+    }
+
+
+def _compile(folder: Path, name: str, *formats: str) -> dict[str, Any]:
     from vyper.compiler import compile_from_file_input
     from vyper.compiler.input_bundle import FilesystemInputBundle
 
     bundle = FilesystemInputBundle([folder])  # type: ignore[no-untyped-call]
-    outputs = compile_from_file_input(
+    return compile_from_file_input(
         bundle.load_file(Path(f"{name}.vy")),
         input_bundle=bundle,
-        output_formats=["abi", "bytecode", "bytecode_runtime"],
+        output_formats=list(formats),
         no_bytecode_metadata=True,
     )
-    runtime = outputs["bytecode_runtime"].removeprefix("0x")
-    return {
-        "name": name,
-        "abi": outputs["abi"],
-        "bytecode": outputs["bytecode"],
-        "runtime_bytes": len(runtime) // 2,
-    }
+
+
+def _join(own: list[dict[str, Any]], borrowed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A contract's own entries but its fallback, then the functions that this answers."""
+    kept = [entry for entry in own if entry["type"] != "fallback"]
+    known = {entry.get("name") for entry in kept} | {None}  # no constructor either
+    return kept + [entry for entry in borrowed if entry.get("name") not in known]
 
 
 def _is_fresh(path: Path, sources: dict[str, str]) -> bool:

@@ -80,28 +80,25 @@ class Contracts:
         self, caller: Address, function: str, *arguments: Any, contract: str = PROTOCOL
     ) -> list[Log]:
         """Sends one transaction to the front door, or to another of the seven."""
-        return self._decode(self._execute(caller, contract, function, arguments, write=True))
+        return self.send(caller, contract, encode_call(contract, function, arguments))
+
+    def send(self, caller: Address, contract: str, data: bytes) -> list[Log]:
+        """The same with bytes that need not be a call."""
+        return self._decode(self._execute(caller, contract, data, write=True))
 
     def read(self, contract: str, function: str, *arguments: Any) -> Any:
         """Calls a view; a single result comes without its tuple."""
-        computation = self._execute(DEPLOYER, contract, function, arguments, write=False)
+        data = encode_call(contract, function, arguments)
+        computation = self._execute(DEPLOYER, contract, data, write=False)
         entry = _function(contract, function, len(arguments))
         values = decode([collapse_if_tuple(o) for o in entry["outputs"]], computation.output)
         return values[0] if len(values) == 1 else values
 
-    def _execute(
-        self,
-        caller: Address,
-        contract: str,
-        function: str,
-        arguments: Sequence[Any],
-        *,
-        write: bool,
-    ) -> Any:
+    def _execute(self, caller: Address, contract: str, data: bytes, *, write: bool) -> Any:
         computation = self.env.execute_code(
             to_address=self.at[contract],
             sender=caller,
-            data=encode_call(contract, function, arguments),
+            data=data,
             is_modifying=write,
         )
         _refuse(computation)

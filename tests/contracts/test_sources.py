@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from scatter.adapters.contracts import DEPLOYMENT_ORDER
+from scatter.adapters.contracts import DEPLOYMENT_ORDER, EVALUATION_JOBS, MODELS
 from scatter.lifecycle import reasons
 
 FOLDER = Path(__file__).parents[2] / "contracts"
+BORROWERS = (EVALUATION_JOBS, MODELS)
+"""They answer for ERC-721 with the code of the third title contract."""
 
 
 @pytest.mark.parametrize("name", DEPLOYMENT_ORDER)
@@ -21,7 +23,16 @@ def test_a_head_states_invariant_and_trust(name: str) -> None:
 @pytest.mark.parametrize("name", DEPLOYMENT_ORDER)
 def test_nobody_owns_upgrades_or_destroys(name: str) -> None:
     source = (FOLDER / f"{name}.vy").read_text()
-    assert not re.search(r"selfdestruct|delegatecall|create_|raw_call|\bowner\b: public", source)
+    assert not re.search(r"selfdestruct|delegatecall|create_|\bowner\b: public", source)
+
+
+@pytest.mark.parametrize("name", DEPLOYMENT_ORDER)
+def test_other_code_runs_in_a_contract_s_name_only_if_fixed_at_construction(name: str) -> None:
+    source = (FOLDER / f"{name}.vy").read_text()
+    lent = "raw_call(TITLES, msg.data, max_outsize=160, is_delegate_call=True)"
+    borrows = name in BORROWERS
+    assert source.count(lent) == source.count("raw_call") == borrows
+    assert ("TITLES: immutable(address)" in source) == borrows
 
 
 def spelled() -> dict[str, str]:

@@ -1,14 +1,17 @@
 """The three title contracts as ERC-721, and the content they name."""
 
 from base64 import b32encode
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contracts.deployed import load_contract
+from tests.contracts.deployed import encode_call, load_contract
 from tests.contracts.twins import Twins, twins
 from tests.unit.vectors.reading import DATASET, address_of, order
+from vyper.compiler import compile_from_file_input
+from vyper.compiler.input_bundle import FilesystemInputBundle
 
 from scatter.adapters.contracts import EVALUATION_JOBS, MODELS, TRAINING_JOBS
 from scatter.lifecycle import reasons
@@ -18,7 +21,18 @@ from scatter.mechanism.parameters import PAPER, local
 from scatter.mechanism.units import UNIT, Address, BlockNumber, JobId, Timestamp
 
 TITLES = (TRAINING_JOBS, EVALUATION_JOBS)
+BORROWERS = (EVALUATION_JOBS, MODELS)
+"""They pass on what they do not know to the code of TRAINING_JOBS."""
 NOBODY = "0x" + "00" * 20
+SOURCES = Path(__file__).parents[2] / "contracts"
+
+
+def storage_of(contract: str) -> Any:
+    """Where the compiler puts a contract's variables, by module."""
+    bundle = FilesystemInputBundle([SOURCES])
+    source = bundle.load_file(Path(f"{contract}.vy"))
+    layout = compile_from_file_input(source, input_bundle=bundle, output_formats=["layout"])
+    return layout["layout"]["storage_layout"]
 
 
 def uri_of(digest: bytes) -> str:
@@ -49,9 +63,10 @@ def test_every_part_of_a_job_has_its_title(
         assert both.contracts.read(MODELS, "keyCommitments", title) == DATASET
 
 
-def test_says_which_standards_it_follows(both: Twins) -> None:
+@pytest.mark.parametrize("contract", [*TITLES, MODELS])
+def test_says_which_standards_it_follows(both: Twins, contract: str) -> None:
     answers = {
-        interface: both.contracts.read(MODELS, "supportsInterface", bytes.fromhex(interface))
+        interface: both.contracts.read(contract, "supportsInterface", bytes.fromhex(interface))
         for interface in ("01ffc9a7", "80ac58cd", "5b5e139f", "ffffffff", "780e9d63")
     }
     assert list(answers.values()) == [True, True, True, False, False]
@@ -134,3 +149,31 @@ def test_all_three_share_one_interface() -> None:
     ]
     standard = {"ownerOf", "balanceOf", "approve", "transferFrom", "safeTransferFrom", "tokenURI"}
     assert all(standard <= found for found in names)
+
+
+@pytest.mark.parametrize("contract", BORROWERS)
+class TestBorrowedCode:
+    def test_writes_where_its_own_contract_reads(self, contract: str) -> None:
+        """Two layouts that differ would let a transfer overwrite something else."""
+        own, lent = (storage_of(name) for name in (contract, TRAINING_JOBS))
+
+        assert lent == {"titles": lent["titles"]}
+        assert own["titles"] == lent["titles"]
+
+    def test_mints_for_nobody_but_the_protocol(
+        self, both: Twins, stranger: Address, contract: str
+    ) -> None:
+        data = encode_call(TRAINING_JOBS, "mint", (1, stranger, DATASET))
+        with pytest.raises(Refused, match=reasons.ONLY_BY_THE_FRONT_DOOR):
+            both.contracts.send(stranger, contract, data)
+
+    @pytest.mark.parametrize("data", [b"", b"\x00", b"\xff" * 4, b"\xff" * 100])
+    def test_knows_no_other_call(
+        self, both: Twins, stranger: Address, contract: str, data: bytes
+    ) -> None:
+        with pytest.raises(AssertionError, match="without a reason: Revert"):
+            both.contracts.send(stranger, contract, data)
+
+    def test_keeps_its_own_name(self, both: Twins, contract: str) -> None:
+        names = {both.contracts.read(c, "name") for c in (*TITLES, MODELS)}
+        assert len(names) == 3

@@ -111,8 +111,8 @@ def plan_deployment(
     arguments: dict[str, tuple[Any, ...]] = {
         TOKEN: (at[PROTOCOL], treasury, settings),
         TRAINING_JOBS: (at[PROTOCOL],),
-        EVALUATION_JOBS: (at[PROTOCOL],),
-        MODELS: (at[PROTOCOL],),
+        EVALUATION_JOBS: (at[PROTOCOL], at[TRAINING_JOBS]),
+        MODELS: (at[PROTOCOL], at[TRAINING_JOBS]),
         REPUTATION: (at[PROTOCOL], at[TOKEN], at[VOTES]),
         VOTES: (at[PROTOCOL], at[TOKEN], at[MODELS], at[REPUTATION], settings),
         PROTOCOL: (*(at[name] for name in DEPLOYMENT_ORDER[:-1]), settings),
