@@ -1,14 +1,12 @@
 """The chain port: one suite for its fake, the embedded chain and anvil."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from tests.adapters.chain_networks import PARAMETERS, RICH, Network, open_network
 
-from scatter.devnet.anvil import find_anvil
 from scatter.lifecycle import events, reasons
 from scatter.lifecycle.commitments import commit_to_dataset, commit_to_scores
 from scatter.lifecycle.events import Event
@@ -47,10 +45,6 @@ def anyio_backend() -> str:
     params=["fake", "embedded", pytest.param("anvil", marks=pytest.mark.needs_anvil)],
 )
 async def network(request: pytest.FixtureRequest) -> AsyncIterator[Network]:
-    if request.param == "anvil" and find_anvil() is None:
-        if os.environ.get("SCATTER_REQUIRE_ALL"):
-            pytest.fail("anvil was not found, and SCATTER_REQUIRE_ALL wants everything tested")
-        pytest.skip("anvil was not found: npm install @foundry-rs/anvil, or set SCATTER_ANVIL")
     async with open_network(request.param) as opened:
         yield opened
 

@@ -35,7 +35,9 @@ def anyio_backend() -> str:
 Open = Callable[..., AbstractAsyncContextManager[Queue]]
 
 
-@pytest.fixture(params=["fake", "sqlite", "postgres"])
+@pytest.fixture(
+    params=["fake", "sqlite", pytest.param("postgres", marks=pytest.mark.needs_postgres)]
+)
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Opens the same line as often as a test likes; in between, the node is down."""
     if request.param != "fake":

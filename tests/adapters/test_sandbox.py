@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -36,16 +35,10 @@ TRAINED = "    return Trained({'w': np.ones(2, 'f')}, 1)\n"
 
 SMALL = Limits(wall_seconds=20, output_bytes=1 << 20, scratch_bytes=1 << 20, output_files=8)
 
-HAS_BUBBLEWRAP = shutil.which("bwrap") is not None
-needs_bubblewrap = [
-    pytest.mark.needs_bubblewrap,
-    pytest.mark.skipif(not HAS_BUBBLEWRAP, reason="bwrap is not on PATH"),
-]
-
 
 @pytest.fixture(
     params=[
-        pytest.param(Bubblewrap.open, id="bubblewrap", marks=needs_bubblewrap),
+        pytest.param(Bubblewrap.open, id="bubblewrap", marks=pytest.mark.needs_bubblewrap),
         pytest.param(PlainProcess, id="plain"),
     ],
 )
@@ -306,7 +299,6 @@ def test_the_operator_caps_what_a_job_asks_for():
 
 class TestChoice:
     @pytest.mark.needs_bubblewrap
-    @pytest.mark.skipif(not HAS_BUBBLEWRAP, reason="bwrap is not on PATH")
     def test_takes_the_strongest(self):
         choice = open_sandbox(Isolation.NONE)
 

@@ -5,7 +5,6 @@ The probes run inside, in one run each, and print what they could do.
 
 import asyncio
 import os
-import shutil
 import socket
 from pathlib import Path
 
@@ -16,10 +15,7 @@ import scatter
 from scatter.adapters.sandbox import Bubblewrap
 from scatter.ports.sandbox import Limits, Task
 
-pytestmark = [
-    pytest.mark.needs_bubblewrap,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bwrap is not on PATH"),
-]
+pytestmark = pytest.mark.needs_bubblewrap
 
 JOB = 'name="x"\nkind="train"\ntopic="x"\nruntime="numpy"\n[model]\nw={dtype="float32",shape=[1]}\n'
 

@@ -93,9 +93,7 @@ def test_knows_a_stream_that_was_cut(tmp_path):
         assert not collect(folder, whole[:kept]).is_complete
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 511), value=st.integers(0, 255))
 def test_one_changed_byte_of_a_header_is_noticed_or_harmless(tmp_path_factory, place, value):
     folder = tmp_path_factory.mktemp("out")

@@ -36,7 +36,9 @@ def opened(
     return SqlStore.open(directory, account, KEY, url=url)
 
 
-@pytest.fixture(params=["fake", "sqlite", "postgres"])
+@pytest.fixture(
+    params=["fake", "sqlite", pytest.param("postgres", marks=pytest.mark.needs_postgres)]
+)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     if request.param == "fake":
         yield FakeStore()

@@ -156,7 +156,6 @@ class HardenedTogether(Together):
 WALKS = settings(
     max_examples=8,
     stateful_step_count=40,
-    deadline=None,
     phases=[Stage.explicit, Stage.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

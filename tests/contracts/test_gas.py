@@ -23,13 +23,7 @@ from scatter.lifecycle.commitments import commit_to_scores
 from scatter.mechanism.parameters import PAPER, local
 from scatter.mechanism.units import UNIT, Address
 
-pytestmark = [
-    pytest.mark.needs_anvil,
-    pytest.mark.skipif(
-        find_anvil(os.environ) is None,
-        reason="no anvil here: npm install @foundry-rs/anvil, or name it in SCATTER_ANVIL",
-    ),
-]
+pytestmark = pytest.mark.needs_anvil
 
 PARAMETERS = local(PAPER, join=3_600, dataset=600, commit=600, reveal=600, challenge=60, vote=30)
 TREASURY = address_of("treasury")

@@ -6,7 +6,7 @@ from typing import Any
 
 import boa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.contracts.deployed import DEPLOYER
 
@@ -23,7 +23,6 @@ def token() -> Any:
 
 
 # The first call compiles.
-@settings(deadline=None)
 @given(stake=st.integers(0, MOST_STAKE))
 @example(stake=0)
 @example(stake=1)
@@ -32,7 +31,6 @@ def test_a_root_is_rounded_down(token: Any, stake: int) -> None:
     assert token._root(stake) == isqrt(stake)
 
 
-@settings(deadline=None)
 @given(root=st.integers(1, 2**48 - 1))
 def test_a_square_has_its_root_and_the_number_before_it_one_less(token: Any, root: int) -> None:
     assert token._root(root**2) == root

@@ -231,12 +231,3 @@ def is_running(pid: int) -> bool:
         os.kill(pid, 0)
         return True
     return False
-
-
-def require(condition: bool, reason: str) -> None:
-    """Skips with a printed reason; where everything must be tested, fails."""
-    if condition:
-        return
-    if os.environ.get("SCATTER_REQUIRE_ALL") == "1":
-        pytest.fail(f"{reason}, and SCATTER_REQUIRE_ALL wants everything tested")
-    pytest.skip(reason)

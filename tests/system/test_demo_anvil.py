@@ -1,13 +1,9 @@
 """A demo on anvil with jobs in bubblewrap, in which a validator lies and is found out."""
 
-import os
-import shutil
-
 import pytest
-from tests.system.evidence import Evidence, recompute, require, run_whole
+from tests.system.evidence import Evidence, recompute, run_whole
 
 from scatter.demo.cast import DemoOptions
-from scatter.devnet.anvil import find_anvil
 from scatter.lifecycle.payments import LotteryWon, Penalised
 from scatter.mechanism.units import UNIT
 
@@ -16,8 +12,6 @@ pytestmark = [pytest.mark.needs_anvil, pytest.mark.needs_bubblewrap]
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    require(find_anvil(os.environ) is not None, "anvil was not found")
-    require(shutil.which("bwrap") is not None, "bwrap is not on PATH")
     out = tmp_path_factory.mktemp("demo") / "out"
     return run_whole(DemoOptions(trainers=3, malicious={"validator": 1}, out=out), engine="any")
 

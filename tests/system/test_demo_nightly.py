@@ -1,14 +1,11 @@
 """What holds for demos of any seed, on any chain and in any sandbox. Long: `make nightly`."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
-from tests.system.evidence import Evidence, bare_machine, payouts, recompute, require, run_whole
+from tests.system.evidence import Evidence, bare_machine, payouts, recompute, run_whole
 
 from scatter.demo.cast import DemoOptions
-from scatter.devnet.anvil import find_anvil
 from scatter.lifecycle.payments import LotteryWon, Penalised
 from scatter.mechanism.units import UNIT
 
@@ -43,12 +40,11 @@ def test_a_liar_pays_twice_as_much_each_time_and_feeds_the_accuser(tmp_path: Pat
     assert sum(demo.balances.values()) == demo.supply
 
 
+@pytest.mark.needs_anvil
+@pytest.mark.needs_bubblewrap
 def test_the_same_seed_gives_the_same_model_and_payouts_on_anvil_and_confined(
     tmp_path: Path, plain_demo: Evidence
 ) -> None:
-    require(find_anvil(os.environ) is not None, "anvil was not found")
-    require(shutil.which("bwrap") is not None, "bwrap is not on PATH")
-
     demo = run_whole(DemoOptions(out=tmp_path / "out"), engine="anvil")
 
     assert demo.report["sandbox"] == "bubblewrap"

@@ -12,7 +12,7 @@ from scatter.mechanism.errors import BadInput
 DIGITS = find_examples() / "digits" / "data" / "digits.npz"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     seed=st.integers(0, 2**32), trainers=st.integers(1, 10), alpha=st.sampled_from([0.5, 1, 100])
 )

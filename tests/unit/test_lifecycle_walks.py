@@ -435,7 +435,6 @@ class HardenedWalk(Walk):
 WALKS = settings(
     max_examples=200,
     stateful_step_count=40,
-    deadline=None,
     phases=[Stage.explicit, Stage.reuse, Stage.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -1,0 +1,60 @@
+"""What tests need of this machine beside Python, and what happens where it lacks.
+
+A test names what it needs by a mark (`needs_anvil`), on itself, its file or one of its parameters.
+Where that is not there the test is skipped, with what to install; `SCATTER_REQUIRE_ALL=1` makes it
+fail instead.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import settings
+
+from scatter.devnet.anvil import find_anvil
+
+# How long an example takes says nothing about the code, on a machine that does other things too.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+
+@dataclass(frozen=True)
+class Component:
+    """Something real that a test cannot do without."""
+
+    is_here: Callable[[], bool]
+    remedy: str
+
+
+COMPONENTS: Mapping[str, Component] = {
+    "needs_anvil": Component(
+        lambda: find_anvil(os.environ) is not None,
+        "no anvil: npm install @foundry-rs/anvil, and name the platform's binary in SCATTER_ANVIL",
+    ),
+    "needs_bubblewrap": Component(
+        lambda: shutil.which("bwrap") is not None, "no bubblewrap: apt install bubblewrap"
+    ),
+    "needs_postgres": Component(
+        lambda: bool(os.environ.get("SCATTER_POSTGRES_URL")),
+        "no PostgreSQL: name a server in SCATTER_POSTGRES_URL",
+    ),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    lacking = {name: c.remedy for name, c in COMPONENTS.items() if not c.is_here()}
+    for item in items:
+        for name in lacking.keys() & {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.lacks(lacking[name]))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    lacking = item.get_closest_marker("lacks")
+    if lacking is None:
+        return
+    if os.environ.get("SCATTER_REQUIRE_ALL") == "1":
+        pytest.fail(f"{lacking.args[0]} (SCATTER_REQUIRE_ALL wants everything tested)")
+    pytest.skip(lacking.args[0])
