@@ -11,9 +11,11 @@
      the code of TrainingJobToken, which cannot change.
 """
 
+import front_door
 import refusals
 import titles
 
+initializes: front_door
 initializes: titles
 
 name: public(constant(String[32])) = "Scatter evaluation job"
@@ -30,7 +32,7 @@ def __init__(protocol: address, trainingJobs: address):
     """
     @param trainingJobs The TrainingJobToken, whose code answers for ERC-721.
     """
-    titles.__init__(protocol)
+    front_door.__init__(protocol)
     TITLES = trainingJobs
 
 
@@ -44,7 +46,7 @@ def mint(job: uint256, requester: address, evaluationJob: bytes32, datasetCommit
     @param evaluationJob The sha2-256 digest of the job's folder.
     @param datasetCommitment keccak256 of the dataset's digest and a salt.
     """
-    titles._only_the_protocol()
+    front_door._only()
     titles._mint(requester, job, evaluationJob, 0)
     self.datasets[job] = datasetCommitment
 
@@ -54,7 +56,7 @@ def publish(job: uint256, dataset: bytes32, salt: bytes32):
     """
     @notice Replaces the commitment by the dataset that it stands for.
     """
-    titles._only_the_protocol()
+    front_door._only()
     refusals._require(
         keccak256(concat(dataset, salt)) == self.datasets[job], refusals.DATASET_NOT_AS_COMMITTED
     )

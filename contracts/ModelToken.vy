@@ -12,9 +12,11 @@
      the code of TrainingJobToken, which cannot change.
 """
 
+import front_door
 import refusals
 import titles
 
+initializes: front_door
 initializes: titles
 
 name: public(constant(String[32])) = "Scatter model"
@@ -32,7 +34,7 @@ def __init__(protocol: address, trainingJobs: address):
     """
     @param trainingJobs The TrainingJobToken, whose code answers for ERC-721.
     """
-    titles.__init__(protocol)
+    front_door.__init__(protocol)
     TITLES = trainingJobs
 
 
@@ -50,7 +52,7 @@ def mint(
     @param model The sha2-256 digest of the sealed model's folder.
     @param key The commitment to the model's key.
     """
-    titles._only_the_protocol()
+    front_door._only()
     done: uint256 = self.submitted[job]
     refusals._require((done >> seat) & 1 == 0, refusals.ALREADY_SUBMITTED)
     refusals._require(model != empty(bytes32) and key != empty(bytes32), refusals.EMPTY_DIGEST)
