@@ -111,13 +111,22 @@ async function * messages (stream) {
 async function request (connection, protocol, message) {
   const stream = await connection.newStream(protocol)
   stream.send(frame(message))
-  const answers = []
   for await (const answer of messages(stream)) {
-    answers.push(answer)
-    if (!answer.more) break
+    await stream.close()
+    return answer
   }
-  await stream.close()
-  return answers
+  throw new Error('the stream ended without an answer')
+}
+
+// What is new since `epoch` and `until`, part by part.
+async function news (connection, record, epoch = new Uint8Array(), until = 0) {
+  const records = []
+  for (;;) {
+    const part = await request(connection, PEERS, { record, epoch, since: until })
+    records.push(...part.records);
+    ({ epoch, until } = part)
+    if (!part.more) return { records, epoch, until }
+  }
 }
 
 // The three commands
@@ -135,21 +144,20 @@ async function ask () {
   const node = await create()
   const connection = await node.dial(multiaddr(options.address))
   const record = ownRecord(node)
-  const first = await request(connection, PEERS, { record, epoch: new Uint8Array(), since: 0 })
-  const { epoch, until } = first.at(-1)
-  const again = await request(connection, PEERS, { record, epoch, since: until })
+  const first = await news(connection, record)
+  const again = await news(connection, record, first.epoch, first.until)
   const trainer = hex(options.trainer)
   const keys = []
   for (let job = 1; job <= options.jobs; job++) keys.push(request(connection, KEY, { job, trainer, record }))
-  const answers = (await Promise.all(keys)).map(([answer]) => answer)
+  const answers = await Promise.all(keys)
   say({
     peerId: node.peerId.toString(),
     encryption: connection.encryption,
     multiplexer: connection.multiplexer,
-    records: first.flatMap((one) => one.records).map((one) => ({
+    records: first.records.map((one) => ({
       account: toHex(one[0]), peerId: one[1], addresses: one[2], signer: toHex(signer(recordDigest(one), one[5]))
     })),
-    news: again.flatMap((one) => one.records).length,
+    news: again.records.length,
     keys: answers.map(({ reply, refused, sentence }, index) => refused
       ? { refused, sentence }
       : { key: toHex(reply[2]), holder: toHex(signer(replyDigest(index + 1, trainer, reply, account, trainer), reply[3])) })
