@@ -2,9 +2,14 @@
 
 import os
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 from sqlalchemy import create_engine, text
+from tests.adapters.peers_stage import keep, opened, until
+
+from scatter.adapters.peers import LibP2PPeers
 
 
 @pytest.fixture
@@ -16,3 +21,25 @@ def postgres() -> str:
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
     return engine.url.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+async def holder(stack: AsyncExitStack) -> LibP2PPeers:
+    """A node that hands out keys to everybody."""
+    peers = await stack.enter_async_context(opened(1))
+    peers.serve_keys(keep)
+    return peers
+
+
+@pytest.fixture
+async def asker(stack: AsyncExitStack, holder: LibP2PPeers) -> LibP2PPeers:
+    """Another node, which `holder` knows."""
+    peers = await stack.enter_async_context(opened(2, bootstrap=holder.addresses))
+    await until(peers.records)
+    return peers

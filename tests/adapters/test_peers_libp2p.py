@@ -1,180 +1,58 @@
-"""What libp2p must withstand and do beyond the port: hostile bytes, churn, restarts, crowds."""
+"""What libp2p must do beyond the port: a proven channel, churn, restarts, crowds, one thread."""
 
 import asyncio
-import logging
 import socket
-import struct
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-import cbor2
 import pytest
 import trio
 from eth_account import Account
-from libp2p import create_yamux_muxer_option, new_host
+from libp2p import new_host
 from libp2p.crypto.secp256k1 import create_new_key_pair
-from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import info_from_p2p_addr
 from libp2p.security.insecure.transport import PLAINTEXT_PROTOCOL_ID, InsecureTransport
-from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
-from libp2p.security.noise.transport import Transport as NoiseTransport
 from multiaddr import Multiaddr
+from tests.adapters.peers_stage import (
+    ASKER,
+    DEPLOYMENT,
+    HERE,
+    JOB,
+    as_stranger,
+    connect_and_ask,
+    exchange,
+    flatten,
+    frame,
+    free_port,
+    is_served,
+    keep,
+    keep_as,
+    key_request,
+    negotiate,
+    opened,
+    port_of,
+    record_of,
+    until,
+)
 
 from scatter.adapters.peers import LibP2PPeers, peer_id_of
+from scatter.adapters.peers.book import RecordBook
+from scatter.adapters.peers.exchange import PEERS_PROTOCOL, Exchange
 from scatter.adapters.peers.host import Host
-from scatter.adapters.peers.keys import KEY_PROTOCOL
-from scatter.adapters.peers.streams import receive
-from scatter.adapters.peers.wire import write_record
 from scatter.mechanism.errors import BadInput
-from scatter.mechanism.units import Address, Digest, JobId
+from scatter.mechanism.units import Address, JobId
 from scatter.ports.peers import KeyReply, PeerRecord, PeerUnreachable
-from scatter.ports.statements import Deployment, sign_key_reply, sign_record
+from scatter.ports.statements import sign_record
 
 pytestmark = pytest.mark.anyio
-
-DEPLOYMENT = Deployment(31337, Address("0x" + "11" * 20))
-HERE = ["/ip4/127.0.0.1/tcp/0"]
-HOLDER = Account.from_key(b"\x01" * 32)
-ASKER = Account.from_key(b"\x02" * 32)
-JOB = JobId(7)
-
-Open = Callable[..., Awaitable[LibP2PPeers]]
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-def opened(number: int, **options: Any) -> Any:
-    """The context of node `number`: its host key and its account follow from the number."""
-    return LibP2PPeers.open(
-        bytes([number + 100]) * 32,
-        options.pop("listen", HERE),
-        Account.from_key(bytes([number]) * 32),
-        DEPLOYMENT.chain_id,
-        DEPLOYMENT.protocol,
-        **{"interval": 0.2, **options},
-    )
-
-
-async def keep(job: JobId, trainer: Address, asker: Address) -> KeyReply:
-    return sign_key_reply(
-        HOLDER,
-        DEPLOYMENT,
-        job=job,
-        trainer=trainer,
-        model=Digest(b"m" * 32),
-        key_commitment=Digest(b"c" * 32),
-        key=b"k" * 32,
-        asker=asker,
-    )
-
-
-@pytest.fixture
-async def holder(stack: AsyncExitStack) -> LibP2PPeers:
-    peers: LibP2PPeers = await stack.enter_async_context(opened(1))
-    peers.serve_keys(keep)
-    return peers
-
-
-@pytest.fixture
-async def asker(stack: AsyncExitStack, holder: LibP2PPeers) -> LibP2PPeers:
-    peers: LibP2PPeers = await stack.enter_async_context(opened(2, bootstrap=holder.addresses))
-    await until(peers.records)
-    return peers
-
-
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Waits for what the network brings about."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the port has no event for it
-            await asyncio.sleep(0.01)
-
-
-def port_of(peers: LibP2PPeers) -> int:
-    return int(peers.addresses[0].split("/")[4])
-
-
-# A stranger, built from the library's own host
-
-
-async def as_stranger(
-    peers: LibP2PPeers, act: Callable[[Any], Awaitable[Any]], secret: bytes = b"\x77" * 32
-) -> Any:
-    """Runs `act(open_stream)` on a connection of a stock libp2p host, in a trio thread."""
-
-    async def run() -> Any:
-        keys = create_new_key_pair(secret)
-        noise = NoiseTransport(keys, noise_privkey=create_noise_key_pair().private_key)
-        host = new_host(
-            key_pair=keys, sec_opt={NOISE: noise}, muxer_opt=create_yamux_muxer_option()
-        )
-        async with host.run(listen_addrs=[]):
-            info = info_from_p2p_addr(Multiaddr(peers.addresses[0]))
-            with trio.fail_after(10):
-                await host.connect(info)
-
-                async def open_stream(protocol: str) -> Any:
-                    return await host.new_stream(info.peer_id, [protocol])
-
-                try:
-                    return await act(open_stream)
-                finally:
-                    with trio.CancelScope(shield=True):
-                        await host.disconnect(info.peer_id)
-
-    return await asyncio.to_thread(trio.run, run)
-
-
-async def exchange(stream: Any, frame: bytes) -> dict[str, Any] | None:
-    """The answer to raw bytes; None when the stream was ended instead."""
-    await stream.write(frame)
-    data = b""
-    try:
-        while len(data) < 4 or len(data) < 4 + struct.unpack(">I", data[:4])[0]:
-            part = await stream.read(65_536)
-            if not part:
-                return None
-            data += part
-    except Exception:  # noqa: BLE001 - the library says "reset" in several ways
-        return None
-    answer: dict[str, Any] = cbor2.loads(data[4:])
-    return answer
-
-
-def frame(message: object) -> bytes:
-    data = cbor2.dumps(message)
-    return struct.pack(">I", len(data)) + data
-
-
-def key_request(record: PeerRecord) -> dict[str, object]:
-    return {
-        "job": JOB,
-        "trainer": bytes.fromhex(HOLDER.address[2:]),
-        "record": write_record(record),
-    }
-
-
-def record_of(number: int, secret: bytes) -> PeerRecord:
-    return sign_record(
-        Account.from_key(bytes([number]) * 32),
-        DEPLOYMENT,
-        peer_id=peer_id_of(secret),
-        addresses=[],
-        gateway="",
-        issued_at=time.time_ns() // 1_000_000,
-    )
 
 
 class TestTheChannel:
@@ -249,126 +127,17 @@ class TestTheChannel:
             await peers.request_key(JOB, holder.account, holder.account)
 
 
-def flatten(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def negotiate(port: int, offers: tuple[bytes, ...]) -> list[bytes]:
-    """What a multistream-select listener answers to each offer."""
-    with socket.create_connection(("127.0.0.1", port), 5) as connection:
-        lines = connection.makefile("rwb")
-
-        def say(line: bytes) -> bytes:
-            lines.write(bytes([len(line) + 1]) + line + b"\n")
-            lines.flush()
-            return lines.read(lines.read(1)[0]).strip()
-
-        assert say(b"/multistream/1.0.0") == b"/multistream/1.0.0"
-        return [say(offer) for offer in offers]
-
-
-class TestHostileBytes:
-    @pytest.mark.parametrize(
-        "data",
-        [
-            b"",
-            b"\x00\x00",
-            struct.pack(">I", 1 << 31) + b"x" * 100,
-            struct.pack(">I", 5) + b"\xff" * 5,
-            frame(1),
-            struct.pack(">I", 9) + b"\x9b\x7f" + b"\xff" * 7,
-            struct.pack(">I", 60_000) + b"\x81" * 60_000,
-            frame({"job": -1, "trainer": b"", "record": []}),
-            frame({"job": 1, "trainer": b"t" * 20, "record": [b"a" * 20, "x", [1], "", 1, b""]}),
-            frame({"job": cbor2.CBORTag(35, "(a+)+$")}),
-        ],
-        ids=lambda data: data[:12].hex() or "nothing",
-    )
-    async def test_a_malformed_request_ends_its_stream_only(
-        self, holder: LibP2PPeers, data: bytes
-    ) -> None:
-        async def act(open_stream: Any) -> Any:
-            stream = await open_stream("/scatter/key/1")
-            if data:
-                await stream.write(data)
-            await stream.close()
-            assert await ends(stream)
-            good = frame(key_request(record_of(3, b"\x77" * 32)))
-            return await exchange(await open_stream("/scatter/key/1"), good)
-
-        answer = await as_stranger(holder, act)
-
-        assert "reply" in answer
-
-    async def test_an_unbounded_line_before_the_handshake_ends_the_connection(
-        self, holder: LibP2PPeers
-    ) -> None:
-        def flood() -> int:
-            sent = 0
-            with socket.create_connection(("127.0.0.1", port_of(holder)), 5) as connection:
-                connection.sendall(b"\xff\xff\xff\xff\x7f")
-                try:
-                    while sent < 64 << 20:
-                        sent += connection.send(b"a" * 65_536)
-                except (BrokenPipeError, ConnectionResetError):
-                    return sent
-            return sent
-
-        assert await asyncio.to_thread(flood) < 16 << 20
-
-    async def test_data_that_nobody_reads_ends_the_connection(self, holder: LibP2PPeers) -> None:
-        async def act(open_stream: Any) -> Any:
-            stream = await open_stream("/scatter/peers/1")
-            muxed = stream.muxed_stream
-            flood = struct.pack("!BBHII", 0, 0, 0, muxed.stream_id, 65_536) + b"a" * 65_536
-            for _ in range(400):
-                await muxed.conn._write_frame(flood)
-            return "never stopped"
-
-        with pytest.raises(BaseException, match=r"(?s).*") as caught:
-            await as_stranger(holder, act)
-
-        assert "losed" in str(flatten(caught.value)) or "reset" in str(flatten(caught.value))
-
-    async def test_a_stranger_leaves_one_line_in_the_log(
-        self, holder: LibP2PPeers, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        def knock() -> None:
-            with socket.create_connection(("127.0.0.1", port_of(holder)), 5) as connection:
-                connection.sendall(b"GET / HTTP/1.1\r\nUser-Agent: " + b"x" * 200 + b"\r\n\r\n")
-
-        with caplog.at_level(logging.DEBUG):
-            await asyncio.to_thread(knock)
-            await until(lambda: caplog.records)
-
-        (line,) = [record.getMessage() for record in caplog.records if record.name != "asyncio"]
-        assert line.startswith("a peer's connection ended:")
-        assert "\n" not in line
-
-
-async def ends(stream: Any) -> bool:
-    """Whether the other side ends the stream without an answer."""
-    try:
-        return not await stream.read(100)
-    except Exception:  # noqa: BLE001 - the library says "reset" in several ways
-        return True
-
-
 class TestManyAndAgain:
     async def test_more_than_250_connections_are_served_in_turn(self, holder: LibP2PPeers) -> None:
         async def run() -> int:
             served = 0
-            for _ in range(300):
-                with trio.fail_after(5):
-                    stream = await trio.open_tcp_stream("127.0.0.1", port_of(holder))
-                    async with stream:
-                        await stream.send_all(b"\x13/multistream/1.0.0\n")
-                        served += (await stream.receive_some(64)).startswith(b"\x13/multi")
+            for _ in range(260):
+                async with trio.open_nursery() as nursery:
+                    served += "reply" in await connect_and_ask(nursery, holder, 3)
+                    nursery.cancel_scope.cancel()
             return served
 
-        assert await asyncio.to_thread(trio.run, run) == 300
+        assert await asyncio.to_thread(trio.run, run) == 260
 
     async def test_full_of_idle_peers_it_still_takes_a_new_one(
         self, holder: LibP2PPeers, monkeypatch: pytest.MonkeyPatch
@@ -379,21 +148,45 @@ class TestManyAndAgain:
             served = 0
             async with trio.open_nursery() as nursery:
                 for number in range(3, 8):
-                    secret = bytes([number]) * 32
-                    host = Host(secret, {}, may_dial_loopback=True)
-                    await nursery.start(host.run, ())
-                    async with host.ask(
-                        holder.peer_id,
-                        holder.record.addresses,
-                        KEY_PROTOCOL,
-                        key_request(record_of(number, secret)),
-                        seconds=5,
-                    ) as stream:
-                        served += "reply" in await receive(stream)
+                    served += "reply" in await connect_and_ask(nursery, holder, number)
                 nursery.cancel_scope.cancel()
             return served
 
         assert await asyncio.to_thread(trio.run, run) == 5
+
+    async def test_no_dial_sleeps_before_it_connects(self, holder: LibP2PPeers) -> None:
+        async def run() -> float:
+            durations = []
+            async with trio.open_nursery() as nursery:
+                for number in range(3, 13):
+                    begun = trio.current_time()
+                    await connect_and_ask(nursery, holder, number)
+                    durations.append(trio.current_time() - begun)
+                nursery.cancel_scope.cancel()
+            return min(durations)
+
+        assert await asyncio.to_thread(trio.run, run) < 0.25  # the swarm's pause before each
+
+    async def test_a_large_book_is_learnt_whole(self) -> None:
+        book, own = RecordBook(DEPLOYMENT, now, lambda _: False), record_of(3, b"\x77" * 32)
+        large = [large_record(number) for number in range(1, 251)]
+        assert all(map(book.add, large))
+        learnt = RecordBook(DEPLOYMENT, now, lambda _: False)
+
+        async def run() -> None:
+            async with trio.open_nursery() as nursery:
+                there = Host(
+                    b"\x01" * 32, {PEERS_PROTOCOL: Exchange(book).answer}, may_dial_loopback=True
+                )
+                here = Host(b"\x77" * 32, {}, may_dial_loopback=True)
+                await nursery.start(there.run, HERE)
+                await nursery.start(here.run, ())
+                await Exchange(learnt).ask(here, own, there.peer_id, *there.addresses)
+                nursery.cancel_scope.cancel()
+
+        await asyncio.to_thread(trio.run, run)
+
+        assert set(large) <= set(learnt.records())
 
     async def test_200_requests_at_once_are_answered(
         self, holder: LibP2PPeers, asker: LibP2PPeers
@@ -413,7 +206,7 @@ class TestManyAndAgain:
         port = free_port()
         first = f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(bytes([101]) * 32)}"
         nodes = [
-            await stack.enter_async_context(opened(number, bootstrap=[first], interval=1.0))
+            await stack.enter_async_context(opened(number, bootstrap=[first], interval=60))
             for number in range(2, 13)
         ]
 
@@ -421,7 +214,7 @@ class TestManyAndAgain:
             await stack.enter_async_context(opened(1, listen=[f"/ip4/127.0.0.1/tcp/{port}"]))
         )
 
-        await until(lambda: all(len(one.records()) == 11 for one in nodes), seconds=4)
+        await until(lambda: all(len(one.records()) == 11 for one in nodes), seconds=30)
 
     async def test_a_peer_that_returns_at_another_port_is_found(
         self, stack: AsyncExitStack, holder: LibP2PPeers, asker: LibP2PPeers
@@ -436,6 +229,40 @@ class TestManyAndAgain:
 
                 assert reply.holder == other.account
 
+    async def test_a_peer_is_found_at_its_second_address_when_the_first_is_dead(
+        self, holder: LibP2PPeers, asker: LibP2PPeers
+    ) -> None:
+        dead = f"/ip4/127.0.0.1/tcp/{free_port()}"
+        announce = [dead, "/ip4/127.0.0.1/tcp/0"]
+        async with opened(3, bootstrap=holder.addresses, announce=announce) as other:
+            other.serve_keys(keep_as(other))
+
+            reply = await asker.request_key(JOB, holder.account, other.account)
+
+        assert reply.holder == other.account
+
+    async def test_a_peer_at_the_address_of_another_gets_nothing_meant_for_it(
+        self, holder: LibP2PPeers, asker: LibP2PPeers
+    ) -> None:
+        place = [f"/ip4/127.0.0.1/tcp/{free_port()}"]
+        async with opened(3, listen=place, bootstrap=holder.addresses) as gone:
+            await until(lambda: gone.record in asker.records())
+        overheard = []
+
+        async def overhear(job: JobId, trainer: Address, asker: Address) -> KeyReply:
+            overheard.append(job)
+            return await keep_as(other)(job, trainer, asker)
+
+        async with opened(4, listen=place, bootstrap=holder.addresses) as other:
+            other.serve_keys(overhear)
+            with pytest.raises(PeerUnreachable, match="cannot be reached"):
+                await asker.request_key(JobId(8), holder.account, gone.account)
+            assert overheard == []
+
+            await asker.request_key(JobId(9), holder.account, other.account)
+
+        assert overheard == [9]
+
     async def test_a_peer_that_vanished_is_unreachable(
         self, holder: LibP2PPeers, asker: LibP2PPeers
     ) -> None:
@@ -446,34 +273,33 @@ class TestManyAndAgain:
             await asker.request_key(JOB, holder.account, other.account)
 
 
-def keep_as(node: LibP2PPeers) -> Callable[..., Awaitable[KeyReply]]:
-    async def keep_for_node(job: JobId, trainer: Address, asker: Address) -> KeyReply:
-        return sign_key_reply(
-            node._signer,
-            DEPLOYMENT,
-            job=job,
-            trainer=trainer,
-            model=Digest(b"m" * 32),
-            key_commitment=Digest(b"c" * 32),
-            key=b"k" * 32,
-            asker=asker,
-        )
-
-    return keep_for_node
+def now() -> int:
+    return time.time_ns() // 1_000_000
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def large_record(number: int) -> PeerRecord:
+    """As many addresses as there may be, all long."""
+    secret = number.to_bytes(32)
+    return sign_record(
+        Account.from_key(secret),
+        DEPLOYMENT,
+        peer_id=peer_id_of(secret),
+        addresses=[f"/dns4/{'a' * 60}.{'b' * 30}/tcp/{port}" for port in range(1_000, 1_008)],
+        gateway="http://" + "g" * 240,
+        issued_at=now(),
+    )
 
 
 class TestTheThread:
-    async def test_two_nodes_on_one_port_are_told_so(self, holder: LibP2PPeers) -> None:
+    async def test_two_nodes_on_one_port_are_told_so(
+        self, holder: LibP2PPeers, asker: LibP2PPeers
+    ) -> None:
         taken = [f"/ip4/127.0.0.1/tcp/{port_of(holder)}"]
 
         with pytest.raises(BadInput, match="Is another node running"):
             async with opened(3, listen=taken):
                 pass
+        assert await is_served(asker, holder)
 
     async def test_nothing_is_left_when_it_is_closed(self) -> None:
         async with opened(1) as peers:

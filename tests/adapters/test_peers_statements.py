@@ -164,13 +164,25 @@ class TestTheBook:
     def test_only_news_is_told(self) -> None:
         book = RecordBook(DEPLOYMENT, lambda: NOW, lambda _: False)
         book.add(record_of(1))
-        _, until = book.since(b"", 0)
+        _, until, _ = book.since(b"", 0, 8)
         book.add(record_of(2))
 
-        news, _ = book.since(book.epoch, until)
+        news, _, more = book.since(book.epoch, until, 8)
 
-        assert list(news) == [record_of(2)]
-        assert len(book.since(b"of an earlier start", until)[0]) == 2
+        assert (list(news), more) == ([record_of(2)], False)
+        assert len(book.since(b"of an earlier start", until, 8)[0]) == 2
+
+    def test_much_news_is_told_in_parts(self) -> None:
+        book = RecordBook(DEPLOYMENT, lambda: NOW, lambda _: False)
+        records = [record_of(number) for number in (1, 2, 3)]
+        for record in records:
+            book.add(record)
+
+        first, until, more = book.since(b"", 0, 2)
+        rest, _, and_more = book.since(book.epoch, until, 2)
+
+        assert [*first, *rest] == records
+        assert (more, and_more) == (True, False)
 
 
 class Bytes:

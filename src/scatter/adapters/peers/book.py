@@ -86,11 +86,15 @@ class RecordBook:
         """All that are not too old, in the order in which they were learnt."""
         return tuple(entry.record for entry in self._since(0))
 
-    def since(self, epoch: bytes, number: int) -> tuple[Sequence[PeerRecord], int]:
-        """What was learnt after change `number` of `epoch`, and the number of the last change."""
+    def since(self, epoch: bytes, number: int, most: int) -> tuple[Sequence[PeerRecord], int, bool]:
+        """The first `most` records learnt after change `number` of `epoch`.
+
+        With them, the number up to which they go, and whether there are more.
+        """
         entries = self._since(number if epoch == self.epoch else 0)
-        last = entries[-1].number if entries else self._last
-        return tuple(entry.record for entry in entries), last
+        part = entries[:most]
+        until = part[-1].number if part else self._last
+        return tuple(entry.record for entry in part), until, len(entries) > most
 
     def _since(self, number: int) -> list[Entry]:
         with self._lock:

@@ -1,12 +1,14 @@
 """`/scatter/peers/1`: gives one's own record, takes those that the other side knows.
 
     asker     {"record": own, "epoch": bytes, "since": number}
-    answerer  {"records": [...], "epoch": bytes, "until": number, "more": bool}, one or several
+    answerer  {"records": [...], "epoch": bytes, "until": number, "more": bool}
 
 `epoch` and `since` are what the asker remembers of the answerer's last `epoch` and `until`, so
-that only news travel. A record counts only when its account signed it, whoever passes it on.
+that only news travel. While there is more, the asker asks again, when it has looked through what
+it got: nothing piles up. A record counts only when its account signed it, whoever passes it on.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import trio
@@ -41,43 +43,52 @@ class Exchange:
         epoch = request.get("epoch")
         if not isinstance(epoch, bytes):
             raise StreamBroken("a message without an epoch")
-        news, until = self._book.since(epoch, read_number(request, "since"))
-        for start in range(0, max(1, len(news)), RECORDS_PER_MESSAGE):
-            part = news[start : start + RECORDS_PER_MESSAGE]
-            await send(
-                stream,
-                {
-                    "records": [write_record(one) for one in part],
-                    "epoch": self._book.epoch,
-                    "until": until,
-                    "more": start + RECORDS_PER_MESSAGE < len(news),
-                },
-            )
+        news, until, more = self._book.since(
+            epoch, read_number(request, "since"), RECORDS_PER_MESSAGE
+        )
+        await send(
+            stream,
+            {
+                "records": [write_record(one) for one in news],
+                "epoch": self._book.epoch,
+                "until": until,
+                "more": more,
+            },
+        )
 
     async def ask(self, host: Host, own: PeerRecord, peer_id: str, *addresses: str) -> bool:
         """Exchanges records with a peer; tells whether anything new was learnt.
 
         Raises PeerUnreachable or StreamBroken.
         """
+        learnt = False
+        for _ in range(MOST_MESSAGES):
+            news, more = await self._ask_once(host, own, peer_id, addresses)
+            learnt |= news
+            if not more:
+                break
+        return learnt
+
+    async def _ask_once(
+        self, host: Host, own: PeerRecord, peer_id: str, addresses: Sequence[str]
+    ) -> tuple[bool, bool]:
+        """Tells whether anything was new, and whether there is more."""
         epoch, since = self._seen.get(peer_id, (b"", 0))
         request = {"record": write_record(own), "epoch": epoch, "since": since}
-        learnt = False
         async with host.ask(
             peer_id, addresses, PEERS_PROTOCOL, request, seconds=EXCHANGE_SECONDS
         ) as stream:
-            for _ in range(MOST_MESSAGES):
-                message = await receive(stream)
-                records = message.get("records")
-                if not isinstance(records, list) or len(records) > RECORDS_PER_MESSAGE:
-                    raise StreamBroken("a message without records, or with too many")
-                for value in records:
-                    record = read_record(value)
-                    learnt |= record.account != own.account and _take_in(self._book, record)
-                    await trio.lowlevel.checkpoint()
-                if not message.get("more"):
-                    self._remember(peer_id, message.get("epoch"), read_number(message, "until"))
-                    break
-        return learnt
+            message = await receive(stream)
+        records = message.get("records")
+        if not isinstance(records, list) or len(records) > RECORDS_PER_MESSAGE:
+            raise StreamBroken("a message without records, or with too many")
+        learnt = False
+        for value in records:
+            record = read_record(value)
+            learnt |= record.account != own.account and _take_in(self._book, record)
+            await trio.lowlevel.checkpoint()
+        self._remember(peer_id, message.get("epoch"), read_number(message, "until"))
+        return learnt, message.get("more") is True
 
     def _remember(self, peer_id: str, epoch: object, until: int) -> None:
         if not isinstance(epoch, bytes) or len(epoch) > 16:

@@ -8,6 +8,7 @@ stranger's failure ends its own connection only. Runs under trio.
 
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -93,6 +94,8 @@ class Host:
         self._upgrader = TransportUpgrader({NOISE: noise}, create_yamux_muxer_option())
         self._connections: dict[str, list[Connection]] = {}
         self._dialling: dict[str, trio.Lock] = {}
+        self._shaking: dict[trio.CancelScope, float] = {}
+        """The handshakes of strangers, and when each began; in this order."""
         self._inbound = 0
         self._may_dial_loopback = may_dial_loopback
 
@@ -211,8 +214,7 @@ class Host:
         held: Connection | None = None
         async with socket:
             try:
-                with trio.fail_after(HANDSHAKE_SECONDS):
-                    muxed = await self._upgrade(socket, expected)
+                muxed = await self._shake_hands(socket, expected)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(muxed.start)
                     await muxed.event_started.wait()
@@ -234,6 +236,16 @@ class Host:
             finally:
                 if held is not None:
                     self._forget(held)
+
+    async def _shake_hands(self, socket: trio.SocketStream, expected: str | None) -> Yamux:
+        """Proves who the peer is; ended when it takes too long, or when room is needed."""
+        with trio.fail_after(HANDSHAKE_SECONDS) as scope:
+            if expected is None:
+                self._shaking[scope] = trio.current_time()
+            try:
+                return await self._upgrade(socket, expected)
+            finally:
+                self._shaking.pop(scope, None)
 
     async def _upgrade(self, socket: trio.SocketStream, expected: str | None) -> Yamux:
         tcp = _Metered(socket)
@@ -276,16 +288,22 @@ class Host:
             connection.answering -= 1
 
     def _make_room(self) -> bool:
-        """Drops the inbound connection that was idle longest, if one is idle."""
+        """Ends what has been silent longest: an idle inbound connection, or a handshake."""
         idle = [
             connection
             for connections in self._connections.values()
             for connection in connections
             if connection.inbound and connection.is_idle
         ]
-        if not idle:
+        first = min(idle, key=lambda connection: connection.used, default=None)
+        scope, begun = next(iter(self._shaking.items()), (None, math.inf))
+        if first is not None and first.used <= begun:
+            self._forget(first)
+        elif scope is not None:
+            del self._shaking[scope]
+            scope.cancel()
+        else:
             return False
-        self._forget(min(idle, key=lambda connection: connection.used))
         return True
 
     async def _drop_idle(self) -> None:
