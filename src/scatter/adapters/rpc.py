@@ -51,9 +51,11 @@ class Rpc:
         *,
         timeout_seconds: float = 20.0,
         transport: httpx.AsyncBaseTransport | None = None,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
         """`transport` replaces the network, for a chain in this very process."""
         self.url = url
+        self._pauses = tuple(pauses)
         self._client = httpx.AsyncClient(timeout=timeout_seconds, transport=transport)
         self._next_id = 0
 
@@ -69,7 +71,7 @@ class Rpc:
     async def ask(self, method: str, *parameters: Any) -> Any:
         """The result of one request."""
         request = self._request(method, parameters)
-        pauses = () if method == SENDING else PAUSES
+        pauses = () if method == SENDING else self._pauses
         return _result(method, request["id"], await self._exchange(request, pauses))
 
     async def ask_each(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
@@ -77,7 +79,7 @@ class Rpc:
         results: list[Any] = []
         for start in range(0, len(parameters), MOST_BATCH):
             requests = [self._request(method, p) for p in parameters[start : start + MOST_BATCH]]
-            answers = await self._exchange(requests, PAUSES)
+            answers = await self._exchange(requests, self._pauses)
             if not isinstance(answers, list) or not all(isinstance(a, dict) for a in answers):
                 raise BadAnswer(f"{self.url} did not answer a batch of {method} with a list")
             by_id = {str(answer.get("id")): answer for answer in answers}
