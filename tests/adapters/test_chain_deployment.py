@@ -1,7 +1,5 @@
 """A node refuses contracts that are not those of its package, made as the deployment file says."""
 
-import os
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +11,6 @@ from tests.adapters.chain_networks import (
     deploy_on,
     give_gas_money,
     new_account,
-    open_network,
 )
 from tests.adapters.hostile_endpoint import HostileEndpoint
 
@@ -32,7 +29,6 @@ from scatter.adapters.deployment import Deployment, OtherContracts, check_deploy
 from scatter.adapters.evm import open_chain
 from scatter.adapters.rpc import WORD, Rpc
 from scatter.adapters.transactions import Sender
-from scatter.devnet.anvil import find_anvil
 from scatter.devnet.local import open_local_chain
 from scatter.mechanism.units import UNIT, Address, BlockNumber, Tokens
 
@@ -44,14 +40,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module", params=["embedded", "anvil"])
-async def network(request: pytest.FixtureRequest) -> AsyncIterator[RealNetwork]:
-    if request.param == "anvil" and find_anvil() is None:
-        if os.environ.get("SCATTER_REQUIRE_ALL"):
-            pytest.fail("anvil was not found, and SCATTER_REQUIRE_ALL wants everything tested")
-        pytest.skip("anvil was not found: npm install @foundry-rs/anvil, or set SCATTER_ANVIL")
-    async with open_network(request.param) as opened:
-        yield opened  # type: ignore[misc]
+@pytest.fixture(scope="module")
+def network(real_network: RealNetwork) -> RealNetwork:
+    return real_network
 
 
 async def deploy_like(network: RealNetwork, name: str, change: Any) -> Deployment:
