@@ -1,7 +1,7 @@
 """An endpoint between a node and a real chain that misbehaves as a test says."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -25,8 +25,11 @@ class HostileEndpoint(httpx.AsyncBaseTransport):
         self.url = network.rpc.url
         self.lies: dict[str, Lie] = {}
         """By method."""
-        self.withheld: dict[str, str] = {}
-        """Methods that are refused with these words before the chain hears of them."""
+        self.withheld: dict[str, Iterator[str]] = {}
+        """By method, the words with which the next requests are refused before the chain hears of
+
+        them; empty words let a request through.
+        """
         self.body: bytes | None = None
         """Sent instead of any answer."""
         self.is_down = False
@@ -44,8 +47,8 @@ class HostileEndpoint(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("the line is cut")
         if self.body is not None:
             return httpx.Response(200, content=self.body)
-        words = self.withheld.get(questions[0]["method"])
-        if words is not None:
+        words = next(self.withheld.get(questions[0]["method"], iter(())), "")
+        if words:
             return _show({"id": asked["id"], "error": {"code": -32000, "message": words}})
         true = json.loads(await (await self._inner.handle_async_request(request)).aread())
         answers = true if isinstance(true, list) else [true]

@@ -11,6 +11,7 @@ takes over its nonce, so that it holds nobody up.
 import asyncio
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -297,29 +298,26 @@ class Sender:
             )
             try:
                 receipt = await self._receipt(ticket)
+            except ChainUnreachable as error:
+                trouble = error
+            else:
                 if receipt is not None:
                     return receipt
                 if now > replace_at:
                     replace_at = now + self._patience.replace
                     await self._outbid(ticket)
-            except (ChainUnreachable, NoGasMoney) as error:
-                trouble = error
             if now - started > self._patience.give_up:
                 raise trouble
             await asyncio.sleep(self._patience.poll)
 
     async def _outbid(self, ticket: Ticket) -> None:
-        """Sends the same again with higher fees."""
-        await self._raise_fees(ticket)
-        raw, sent_hash = self._sign(ticket)
-        if sent_hash not in ticket.hashes:
-            ticket.hashes.append(sent_hash)
-        try:
+        """Sends the same again with higher fees. Where that fails, what was sent still waits."""
+        with suppress(ChainUnreachable):
+            await self._raise_fees(ticket)
+            raw, sent_hash = self._sign(ticket)
+            if sent_hash not in ticket.hashes:
+                ticket.hashes.append(sent_hash)
             await self._rpc.ask(SENDING, raw)
-        except RpcRefused as error:
-            # One of those sent before is about to be in a block, or pays as much already.
-            if not _takes_nonce(error) and "already" not in error.message.lower():
-                raise self._explain(error) from error
 
     async def _raise_fees(self, ticket: Ticket) -> None:
         """A quarter more, at least the fees of now, and never more than MOST_FEE."""
