@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,10 @@ from scatter.devnet.anvil import find_anvil
 # How long an example takes says nothing about the code, on a machine that does other things too.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def has_js_libp2p(folder: Path) -> bool:
+    return shutil.which("node") is not None and (folder / "node_modules" / "libp2p").is_dir()
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ COMPONENTS: Mapping[str, Component] = {
     ),
     "needs_bubblewrap": Component(
         lambda: shutil.which("bwrap") is not None, "no bubblewrap: apt install bubblewrap"
+    ),
+    "needs_js_libp2p": Component(
+        lambda: has_js_libp2p(Path(os.environ.get("SCATTER_JS_LIBP2P", "-"))),
+        "no js-libp2p: install node, and name in SCATTER_JS_LIBP2P a folder with the packages of "
+        "tests/adapters/javascript/package.json",
     ),
     "needs_postgres": Component(
         lambda: bool(os.environ.get("SCATTER_POSTGRES_URL")),

@@ -77,6 +77,12 @@ class RealNetwork:
         sender = Sender(self.rpc, account, self.deployment.chain_id, QUICK)
         return EvmChain(self.rpc, self.deployment, sender)
 
+    def through(self, rpc: Rpc, member: EvmChain, patience: Patience = QUICK) -> EvmChain:
+        """A member's access, newly opened through another endpoint."""
+        account = member._sender._account
+        sender = Sender(rpc, account, self.deployment.chain_id, patience)
+        return EvmChain(rpc, self.deployment, sender)
+
     async def join(self) -> EvmChain:
         member = self.access(new_account())
         await give_gas_money(self.rpc, member.account)

@@ -7,9 +7,21 @@ from contextlib import AsyncExitStack
 
 import pytest
 from sqlalchemy import create_engine, text
+from tests.adapters.chain_networks import RealNetwork, open_network
 from tests.adapters.peers_stage import keep, opened, until
 
 from scatter.adapters.peers import LibP2PPeers
+
+
+@pytest.fixture(
+    scope="module",
+    params=["embedded", pytest.param("anvil", marks=pytest.mark.needs_anvil)],
+)
+async def real_network(request: pytest.FixtureRequest) -> AsyncIterator[RealNetwork]:
+    """The protocol on the embedded chain, then on anvil."""
+    async with open_network(request.param) as network:
+        assert isinstance(network, RealNetwork)
+        yield network
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ the protocol on chain, in which order, and at which addresses the contracts will
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -40,6 +40,59 @@ DEPLOYMENT_ORDER: Final = (
 )
 
 
+KNOWN_CONTRACTS: Final[Mapping[str, Sequence[str]]] = {
+    TOKEN: (PROTOCOL,),
+    TRAINING_JOBS: (PROTOCOL,),
+    EVALUATION_JOBS: (PROTOCOL, TRAINING_JOBS),
+    MODELS: (PROTOCOL, TRAINING_JOBS),
+    REPUTATION: (PROTOCOL, TOKEN, VOTES),
+    VOTES: (PROTOCOL, TOKEN, MODELS, REPUTATION),
+    PROTOCOL: (TOKEN, TRAINING_JOBS, EVALUATION_JOBS, MODELS, REPUTATION, VOTES),
+}
+"""Which of the others a contract is told of at construction, in the order of its arguments."""
+
+IMMUTABLES: Final[Mapping[str, Sequence[str]]] = {
+    TOKEN: (
+        PROTOCOL,
+        "supply",
+        "validator_stake",
+        "challenger_stake",
+        "validator_unbonding",
+        "challenger_unbonding",
+        "base_penalty",
+        "penalty_multiplier",
+        "trainer_rate",
+        "validator_rate",
+        "lottery_share",
+    ),
+    TRAINING_JOBS: (PROTOCOL,),
+    EVALUATION_JOBS: (PROTOCOL, TRAINING_JOBS),
+    MODELS: (PROTOCOL, TRAINING_JOBS),
+    REPUTATION: (PROTOCOL, TOKEN, VOTES),
+    VOTES: (
+        PROTOCOL,
+        TOKEN,
+        "committee_proportion",
+        "least_committee",
+        "most_committee",
+        "commit_window",
+        "reveal_window",
+        "challenge_window",
+        "vote_window",
+        "seed_delay",
+        MODELS,
+        REPUTATION,
+        "least_electorate",
+    ),
+    PROTOCOL: (
+        *(TOKEN, TRAINING_JOBS, EVALUATION_JOBS, MODELS, REPUTATION, VOTES),
+        *(field.name for field in fields(Parameters)),
+    ),
+}
+"""What a contract's constructor appends to its code, one word each: other contracts' addresses and
+parameters, in the order in which the compiler lays them out, module by module."""
+
+
 class ArtefactsMissing(ScatterError):
     """The compiled contracts are not there. Run `python tools/compile_contracts.py`."""
 
@@ -56,6 +109,8 @@ class Contract:
     abi: tuple[Mapping[str, Any], ...]
     bytecode: bytes
     """Creation code, without constructor arguments."""
+    runtime: bytes
+    """The code that it leaves on chain, without the immutables that the constructor appends."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +138,13 @@ def load_contract(name: str) -> Contract:
         )
     artefact = json.loads(file.read_text())
     _refuse_stale(name, artefact["sources"])
+    bytecode = bytes.fromhex(artefact["bytecode"].removeprefix("0x"))
     return Contract(
         name=artefact["name"],
         abi=tuple(artefact["abi"]),
-        bytecode=bytes.fromhex(artefact["bytecode"].removeprefix("0x")),
+        bytecode=bytecode,
+        # Creation code ends with what it copies onto the chain.
+        runtime=bytecode[-artefact["runtime_bytes"] :],
     )
 
 
@@ -109,14 +167,11 @@ def plan_deployment(
     }
     settings = constructor_settings(parameters)
     arguments: dict[str, tuple[Any, ...]] = {
-        TOKEN: (at[PROTOCOL], treasury, settings),
-        TRAINING_JOBS: (at[PROTOCOL],),
-        EVALUATION_JOBS: (at[PROTOCOL], at[TRAINING_JOBS]),
-        MODELS: (at[PROTOCOL], at[TRAINING_JOBS]),
-        REPUTATION: (at[PROTOCOL], at[TOKEN], at[VOTES]),
-        VOTES: (at[PROTOCOL], at[TOKEN], at[MODELS], at[REPUTATION], settings),
-        PROTOCOL: (*(at[name] for name in DEPLOYMENT_ORDER[:-1]), settings),
+        name: tuple(at[other] for other in KNOWN_CONTRACTS[name]) for name in DEPLOYMENT_ORDER
     }
+    arguments[TOKEN] += (treasury, settings)
+    arguments[VOTES] += (settings,)
+    arguments[PROTOCOL] += (settings,)
     return tuple(
         Deployment(
             name=name,
@@ -131,6 +186,18 @@ def plan_deployment(
 def constructor_settings(parameters: Parameters) -> tuple[Any, ...]:
     """The parameters as the contracts' struct `Parameters`, in the order of its members."""
     return astuple(parameters)
+
+
+def immutables(
+    name: str, at: Mapping[str, Address], parameters: Parameters
+) -> Mapping[str, Address | int]:
+    """What a contract's constructor appends to its code, one word each, in this order.
+
+    `at` are the addresses of the seven, `parameters` those of the deployment.
+    """
+    return {
+        key: at[key] if key in at else int(getattr(parameters, key)) for key in IMMUTABLES[name]
+    }
 
 
 def contract_address(deployer: Address, nonce: int) -> Address:

@@ -15,7 +15,12 @@ from typing import Any, get_type_hints
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import is_checksum_address
 
-from scatter.adapters.contracts import DEPLOYMENT_ORDER, plan_deployment
+from scatter.adapters.contracts import (
+    DEPLOYMENT_ORDER,
+    immutables,
+    load_contract,
+    plan_deployment,
+)
 from scatter.adapters.rpc import WORD, Rpc, data, quantity
 from scatter.adapters.rpc import fields as fields_of
 from scatter.adapters.transactions import PATIENCE, Patience, Sender
@@ -31,6 +36,10 @@ CUSTOM = "custom"
 
 class DeploymentFailed(ScatterError):
     """The contracts are not on the chain as planned; nothing of them should be used."""
+
+
+class OtherContracts(ScatterError):
+    """What is deployed is not what the deployment file says. Do not use this network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +99,40 @@ async def deploy(
 
 
 async def check_deployment(rpc: Rpc, deployment: Deployment) -> None:
-    """Raises WrongChain unless the endpoint serves this very chain, with code at all addresses."""
+    """Raises WrongChain unless the endpoint serves this very chain, with code at all addresses.
+
+    Raises OtherContracts unless the code is this package's, told of the very addresses and
+    parameters that the deployment names.
+    """
+    await check_chain(rpc, deployment)
+    for name, address in deployment.contracts.items():
+        code = data(await rpc.ask("eth_getCode", address, "latest"))
+        if not code:
+            raise WrongChain(f"{rpc.url} has no code at {address}, where {name} should be")
+        _check_code(name, code, deployment)
+
+
+def _check_code(name: str, code: bytes, deployment: Deployment) -> None:
+    """Compares all bytes: those compiled, and the words that the constructor put behind them."""
+    runtime = load_contract(name).runtime
+    place = f"{name} at {deployment.contracts[name]}"
+    told = immutables(name, deployment.contracts, deployment.parameters)
+    if code[: len(runtime)] != runtime or len(code) != len(runtime) + WORD * len(told):
+        raise OtherContracts(
+            f"{place} is not the contract that this version of Scatter brings: use the version "
+            "that it was deployed with, or another network."
+        )
+    for start, (key, value) in zip(range(len(runtime), len(code), WORD), told.items(), strict=True):
+        kept = int.from_bytes(code[start : start + WORD], "big")
+        if kept != (int(value, 16) if isinstance(value, str) else value):
+            raise OtherContracts(
+                f"{place} was deployed with another {key} than the deployment file says: get the "
+                "file from somebody you trust, or use another network."
+            )
+
+
+async def check_chain(rpc: Rpc, deployment: Deployment) -> None:
+    """Raises WrongChain unless the endpoint serves this very chain."""
     chain_id = quantity(await rpc.ask("eth_chainId"))
     if chain_id != deployment.chain_id:
         raise WrongChain(
@@ -102,9 +144,6 @@ async def check_deployment(rpc: Rpc, deployment: Deployment) -> None:
             f"{rpc.url} serves another chain of the same number {chain_id}. A local chain that was "
             "started anew needs a new deployment."
         )
-    for name, address in deployment.contracts.items():
-        if not data(await rpc.ask("eth_getCode", address, "latest")):
-            raise WrongChain(f"{rpc.url} has no code at {address}, where {name} should be")
 
 
 def write_deployment(path: Path, deployment: Deployment) -> None:

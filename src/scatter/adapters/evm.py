@@ -9,16 +9,18 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from eth_account.signers.local import LocalAccount
 
 from scatter.adapters.blocks import Blocks, ChainMoved
 from scatter.adapters.contracts import PROTOCOL, TOKEN, load_contract
-from scatter.adapters.deployment import Deployment, check_deployment
+from scatter.adapters.deployment import Deployment, check_chain, check_deployment
 from scatter.adapters.interface import Calls, Log, Logs, parse_log, reason_of
+from scatter.adapters.receipts import Receipt
 from scatter.adapters.rpc import BadAnswer, Rpc, RpcRefused, data
-from scatter.adapters.transactions import PATIENCE, REVERTED, Patience, Receipt, Sender
+from scatter.adapters.transactions import PATIENCE, REVERTED, Patience, Sender
 from scatter.lifecycle.events import Event, JobCreated
 from scatter.lifecycle.payments import Payment
 from scatter.lifecycle.vocabulary import Role
@@ -29,6 +31,9 @@ from scatter.ports.chain import Head, Holdings, JobOrder
 
 MOST_HISTORIES = 1_000
 """Jobs whose events are remembered."""
+
+MOST_JOBS = 1 << 32
+"""A number that no chain's blocks have room for."""
 
 MOST_READINGS = 5
 """Of one history, while the chain replaces blocks."""
@@ -52,7 +57,7 @@ class EvmChain:
         self._rpc = rpc
         self._deployment = deployment
         self._sender = sender
-        self._blocks = Blocks(rpc)
+        self._blocks = Blocks(rpc, partial(check_chain, rpc, deployment))
         self._protocol = deployment.contracts[PROTOCOL]
         self._token = deployment.contracts[TOKEN]
         protocol, token = load_contract(PROTOCOL), load_contract(TOKEN)
@@ -109,6 +114,8 @@ class EvmChain:
 
     async def job_count(self) -> int:
         (count,) = await self._view(self._protocol, "jobCount")
+        if count > MOST_JOBS:
+            raise BadAnswer(f"the endpoint says that there are {str(count)[:40]} jobs")
         return int(count)
 
     async def holdings(self, account: Address) -> Holdings:
@@ -273,4 +280,7 @@ def _topic(job: JobId) -> str:
 def _job_of(log: Log) -> JobId:
     if len(log.topics) < 2:
         raise BadAnswer(f"a log of the protocol in block {log.block} names no job")
-    return JobId(int.from_bytes(log.topics[1], "big"))
+    job = int.from_bytes(log.topics[1], "big")
+    if job > MOST_JOBS:
+        raise BadAnswer(f"a log of the protocol in block {log.block} is of no job")
+    return JobId(job)

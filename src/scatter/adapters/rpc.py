@@ -6,15 +6,19 @@ sender knows what a lost answer means (`scatter.adapters.transactions`).
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Self
 
 import httpx
 
-from scatter.mechanism.errors import ScatterError
 from scatter.ports.chain import ChainUnreachable
 
 MOST_ANSWER_BYTES = 32 << 20
+MOST_ANSWER_VALUES = 2_000_000
+"""In one answer; each becomes a Python object of 50 bytes or more."""
+SLOWEST = 3
+"""An answer may take this many times as long as the endpoint may be silent."""
 MOST_BATCH = 50
 MOST_DEPTH = 64
 """Of brackets. py_ecc, which eth-account brings, lifts Python's limit of recursion to 100,000, and
@@ -28,7 +32,10 @@ PAUSES = (0.1, 0.4, 1.5)
 WORD = 32
 
 
-class RpcRefused(ScatterError):
+QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+
+
+class RpcRefused(ChainUnreachable):
     """The endpoint answered with an error instead of a result."""
 
     def __init__(self, method: str, code: int, message: str, data: bytes) -> None:
@@ -38,7 +45,7 @@ class RpcRefused(ScatterError):
         self.data = data
 
 
-class BadAnswer(ScatterError):
+class BadAnswer(ChainUnreachable):
     """The endpoint's answer has a form that no chain's has. Use another endpoint."""
 
 
@@ -51,9 +58,12 @@ class Rpc:
         *,
         timeout_seconds: float = 20.0,
         transport: httpx.AsyncBaseTransport | None = None,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
         """`transport` replaces the network, for a chain in this very process."""
         self.url = url
+        self._pauses = tuple(pauses)
+        self._most_seconds = SLOWEST * timeout_seconds
         self._client = httpx.AsyncClient(timeout=timeout_seconds, transport=transport)
         self._next_id = 0
 
@@ -69,7 +79,7 @@ class Rpc:
     async def ask(self, method: str, *parameters: Any) -> Any:
         """The result of one request."""
         request = self._request(method, parameters)
-        pauses = () if method == SENDING else PAUSES
+        pauses = () if method == SENDING else self._pauses
         return _result(method, request["id"], await self._exchange(request, pauses))
 
     async def ask_each(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
@@ -77,7 +87,7 @@ class Rpc:
         results: list[Any] = []
         for start in range(0, len(parameters), MOST_BATCH):
             requests = [self._request(method, p) for p in parameters[start : start + MOST_BATCH]]
-            answers = await self._exchange(requests, PAUSES)
+            answers = await self._exchange(requests, self._pauses)
             if not isinstance(answers, list) or not all(isinstance(a, dict) for a in answers):
                 raise BadAnswer(f"{self.url} did not answer a batch of {method} with a list")
             by_id = {str(answer.get("id")): answer for answer in answers}
@@ -96,12 +106,13 @@ class Rpc:
     async def _exchange(self, body: Any, pauses: Sequence[float]) -> Any:
         for pause in (*pauses, None):
             try:
-                return await self._post(body)
-            except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                async with asyncio.timeout(self._most_seconds):
+                    return await self._post(body)
+            except (httpx.TransportError, httpx.HTTPStatusError, TimeoutError) as error:
                 if pause is None:
                     raise ChainUnreachable(
                         f"the chain's endpoint {self.url} does not answer "
-                        f"({type(error).__name__}). Check the address and that it runs."
+                        f"({_cause(error)}). Check the address and that it runs."
                     ) from error
                 await asyncio.sleep(pause)
         raise AssertionError("unreachable")
@@ -114,6 +125,8 @@ class Rpc:
                 received += chunk
                 if len(received) > MOST_ANSWER_BYTES:
                     raise BadAnswer(f"{self.url} answered more than {MOST_ANSWER_BYTES} bytes")
+        if sum(map(received.count, (b",", b"[", b"{"))) > MOST_ANSWER_VALUES:
+            raise BadAnswer(f"{self.url} answered more than {MOST_ANSWER_VALUES} values")
         if _depth(received) > MOST_DEPTH:
             raise BadAnswer(f"{self.url} answered with JSON nested more than {MOST_DEPTH} deep")
         try:
@@ -124,10 +137,8 @@ class Rpc:
 
 def quantity(value: Any, bits: int = 64) -> int:
     """A number of an answer; raises BadAnswer if it is none, or too large."""
-    try:
-        number = int(value, 16) if isinstance(value, str) else -1
-    except ValueError:
-        number = -1
+    shown = isinstance(value, str) and QUANTITY.fullmatch(value)
+    number = int(value, 16) if shown else -1
     if not 0 <= number < 1 << bits:
         raise BadAnswer(f"not a quantity of {bits} bits: {_shorten(value)}")
     return number
@@ -149,6 +160,12 @@ def fields(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadAnswer(f"not {what}: {_shorten(value)}")
     return value
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"HTTP status {error.response.status_code}"
+    return type(error).__name__
 
 
 def _result(method: str, identity: int, answer: Any) -> Any:

@@ -186,12 +186,19 @@ async def run(
         async def on_head(head: Head) -> None:
             workbench.tell_time(head.time)
 
+        look_anew = asyncio.Event()
+        look_anew.set()
+
+        async def on_replaced() -> None:
+            _log.warning("the chain replaced blocks, looking at all unfinished jobs again")
+            look_anew.set()
+
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(serve(operator_api(operator, secrets.token), http)),
                 group.create_task(serve(gateway_app(content.blocks), gateway)),
                 group.create_task(workbench.run()),
-                group.create_task(_take_up(chain, workbench)),
+                group.create_task(_take_up(chain, workbench, look_anew)),
                 group.create_task(
                     follow(
                         chain,
@@ -199,6 +206,7 @@ async def run(
                         on_job,
                         start=deployment.block,
                         on_head=on_head,
+                        on_replaced=on_replaced,
                         confirmations=config.confirmations,
                         poll_seconds=config.timing.poll_seconds,
                     )
@@ -270,16 +278,17 @@ def _duties(config: Config, surroundings: Surroundings, casting: Casting) -> Dut
     )
 
 
-async def _take_up(chain: EvmChain, workbench: Workbench) -> None:
-    """Looks at every unfinished job once; waits for the chain as long as it must."""
+async def _take_up(chain: EvmChain, workbench: Workbench, look_anew: asyncio.Event) -> None:
+    """Looks at every unfinished job whenever it is told to; waits for the chain if it must."""
     while True:
+        await look_anew.wait()
+        look_anew.clear()
         try:
-            jobs = await chain.job_count()
-        except ChainUnreachable as error:
-            _log.warning("the chain is out of reach", error=str(error))
+            await workbench.resume(await chain.job_count())
+        except ChainUnreachable:
+            # The follower says so.
+            look_anew.set()
             await asyncio.sleep(RETRY_SECONDS)
-        else:
-            return await workbench.resume(jobs)
 
 
 async def _is_over(chain: EvmChain, job: JobId) -> bool:

@@ -29,8 +29,14 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[JobId], Awaitable[None]]
 """Reacts to a job that something happened to; what it raises ends the follower."""
 
+Sleep = Callable[[float], Awaitable[None]]
+
 OnHead = Callable[[Head], Awaitable[None]]
 """Called once per new head, after its jobs: what waits for the chain's time looks at it here."""
+
+
+OnReplaced = Callable[[], Awaitable[None]]
+"""Called when blocks are gone that were seen: what rested on them, own acts too, may be undone."""
 
 
 class Blocks(Protocol):
@@ -58,32 +64,49 @@ async def follow(
     *,
     start: BlockNumber,
     on_head: OnHead | None = None,
+    on_replaced: OnReplaced | None = None,
     confirmations: int = 0,
     poll_seconds: float = 0.5,
+    sleep: Sleep = asyncio.sleep,
 ) -> None:
     """Runs until cancelled, from the stored cursor or else from the block `start` on.
 
-    A block counts once `confirmations` blocks are on top of it. While the chain is unreachable it
-    waits and tries again; what the handler or `on_head` raises ends it, for a person to look at.
+    A block counts once `confirmations` blocks are on top of it. While the chain is unreachable, or
+    its endpoint answers what cannot be, it says so once, waits and tries again; what the handler,
+    `on_head` or `on_replaced` raises ends it, for a person to look at.
     """
     pause = poll_seconds
+    trouble = ""
+    newest: Head | None = None
     seen: bytes | None = None
     while True:
         try:
             head = await chain.head()
+            replaced = newest is not None and await _is_gone(chain, newest, head)
             moved = await _step(chain, store, handler, start, head.number - confirmations)
         except ChainUnreachable as error:
             pause = min(2 * pause, MOST_PAUSE)
-            log.warning("chain unreachable", reason=str(error), next_try_seconds=pause)
-            await asyncio.sleep(pause)
+            if str(error) != trouble:
+                trouble = str(error)
+                log.warning("the chain is out of reach, waiting for it", reason=trouble)
+            await sleep(pause)
             continue
-        pause = poll_seconds
+        if trouble:
+            log.info("the chain is back", head=head.number)
+        pause, trouble, newest = poll_seconds, "", head
+        if replaced and on_replaced is not None:
+            await on_replaced()
         if moved:
             continue
         if on_head is not None and head.hash != seen:
             await on_head(head)
         seen = head.hash
-        await asyncio.sleep(poll_seconds)
+        await sleep(poll_seconds)
+
+
+async def _is_gone(chain: Blocks, before: Head, head: Head) -> bool:
+    """Whether a block that was the newest is no longer part of the chain."""
+    return head != before and await chain.block(before.number) != before
 
 
 async def _step(
@@ -115,6 +138,6 @@ async def _rewind(chain: Blocks, store: CursorStore, cursor: Cursor, start: Bloc
     back = BlockNumber(max(0, start - 1, min(cursor.block, head.number) - MOST_REWIND))
     block = await chain.block(back)
     if block is None:
-        raise ChainUnreachable(f"the chain's endpoint has no block {back}, but a head above it")
+        raise ChainUnreachable(f"the chain's endpoint has no block {back}: it lags far behind")
     log.warning("the chain replaced blocks", cursor=cursor.block, back_to=back)
     await store.move_cursor(Cursor(back, block.hash))

@@ -25,6 +25,8 @@ _log = structlog.get_logger()
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 IN_LINE = "in line"
+SETTLING_SECONDS = 3_600
+"""After which no chain in use replaces a block."""
 MOST_NOTE = 500
 """Characters of a note; a stranger's words may be in it."""
 
@@ -82,9 +84,15 @@ class Workbench:
     async def resume(self, jobs: int, *, batch: int = 64) -> None:
         """Lets every duty look once at each of the jobs 1..`jobs` that is not done, oldest first.
 
-        The next batch follows when the last one was taken.
+        What was done within the last hour is looked at too: the chain may have replaced the blocks
+        that it rests on. The next batch follows when the last one was taken.
         """
-        done = {(work.role, work.job) for work in await self._store.works() if work.state == DONE}
+        settled = time.time() - SETTLING_SECONDS
+        done = {
+            (work.role, work.job)
+            for work in await self._store.works()
+            if work.state == DONE and work.since < settled
+        }
         for number in range(1, jobs + 1):
             job = JobId(number)
             self._agenda.touch(job, [r for r in self._duties if (r, job) not in done])

@@ -26,10 +26,13 @@ from scatter.mechanism.units import (
 
 
 class ChainUnreachable(ScatterError):
-    """The chain's RPC endpoint does not answer. Check the address and try again."""
+    """The chain's RPC endpoint gives no answer that can be used. Check the address and try again.
+
+    Nothing was learned, and what was sent may have arrived all the same: wait and ask again.
+    """
 
 
-class WrongChain(ScatterError):
+class WrongChain(ChainUnreachable):
     """The endpoint serves another chain than the deployment file names."""
 
 
