@@ -14,7 +14,8 @@ from scatter.mechanism.units import Score
 from scatter.ports.content import ContentNotFound
 from scatter.ports.peers import KeyRefused
 from scatter.ports.store import Kind
-from scatter.roles.challenger import Finding, decode_finding, encode_finding, opinion
+from scatter.lifecycle.opinion import Finding, opinion
+from scatter.roles.challenger import decode_finding, encode_finding
 from scatter.roles.examination import refraining
 from scatter.roles.validator import Validator
 from scatter.simulation.adversaries import (
