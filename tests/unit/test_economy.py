@@ -1,6 +1,7 @@
 """Participants, honest or not, on the specification: who does what, and what it brings them."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -110,7 +111,7 @@ class TestSeries:
         wins = [p.pool for p in played.series.payments if isinstance(p, LotteryWon)]
 
         curve = played.series.curves[Kind.LOTTERY, LOTTERY]
-        falls = [(a, b) for a, b in zip(curve, curve[1:], strict=False) if b.tokens == 0]
+        falls = [(a, b) for a, b in pairwise(curve) if b.tokens == 0]
         assert [a.tokens for a, _ in falls] == wins
         assert all(a.block == b.block for a, b in falls)
 
@@ -172,9 +173,9 @@ class TestManners:
         assert self.verdicts(scenario) == {Verdict.REQUESTER_MALICIOUS}
 
     def test_without_a_validator_there_is_no_committee(self):
-        assert self.verdicts(
-            replace(HONEST, validators=Crowd(count=0, manner=OfValidator.SWAP))
-        ) == {Verdict.NO_COMMITTEE}
+        nobody = Crowd(count=0, manner=OfValidator.SWAP)
+
+        assert self.verdicts(replace(HONEST, validators=nobody)) == {Verdict.NO_COMMITTEE}
 
     def test_challengers_in_the_majority_condemn_the_innocent(self):
         played = run(cheating("challengers", 2))

@@ -24,7 +24,7 @@ from scatter.node.amounts import read_score, read_tokens
 
 MOST_BYTES = 1 << 16
 
-TOP = {"name", "profile", "jobs", "seed", "tokens", "reward", "threshold"}
+TOP = {"name", "profile", "jobs", "seed", "tokens", "reward", "threshold", "malicious"}
 CROWD = {"count", "malicious", "manner", "cheats", "work"}
 MORE = {
     "requesters": set[str](),
@@ -126,6 +126,8 @@ def _crowd(role: str, table: Table, usual: Crowd[S], manners: type[S]) -> Crowd[
     said = table.get(role, {})
     count = _whole(f"{role}.count", said.get("count", usual.count))
     manner = said.get("manner", usual.manner)
+    # A share of all but the requesters may stand at the top.
+    everywhere = 0 if role == "requesters" else _share(table)
     if manner not in list(manners):
         known = ", ".join(f'"{one}"' for one in manners)
         raise BadInput(f"{role}.manner must be one of {known}, not {manner!r}.")
@@ -133,7 +135,7 @@ def _crowd(role: str, table: Table, usual: Crowd[S], manners: type[S]) -> Crowd[
     return Crowd(
         count=count,
         manner=manners(manner),
-        malicious=_some_of(f"{role}.malicious", said.get("malicious", 0), count),
+        malicious=_some_of(f"{role}.malicious", said.get("malicious", everywhere), count),
         cheats=usual.cheats if cheats is None else BasisPoints(_score(f"{role}.cheats", cheats)),
         work=_tokens(f"{role}.work", said.get("work", 0)),
     )
@@ -191,6 +193,15 @@ def _some_of(key: str, value: Any, count: int) -> int:
     if isinstance(value, Decimal):
         return (count * _score(key, value) + WHOLE // 2) // WHOLE
     return _whole(key, value)
+
+
+def _share(table: Table) -> Decimal:
+    value = table.get("malicious", Decimal(0))
+    if value in (0, 1) and not isinstance(value, bool):
+        return Decimal(value)
+    if not isinstance(value, Decimal):
+        raise BadInput("malicious must be a share of all nodes, such as 0.25.")
+    return value
 
 
 def _whole(key: str, value: Any) -> int:

@@ -8,22 +8,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from scatter.economy.gains import ROLES
 from scatter.economy.outcome import Node, Run
 from scatter.node.amounts import show_tokens
 from scatter.simulation.claims import Finding
-
-_PLAYING = "jobs played"
+from scatter.simulation.sweep import BreakEven, Sweep
 
 
 class Bars:
     """A bar for each thing that runs; in a terminal only."""
 
-    def __init__(self, console: Console, totals: Iterable[tuple[str, int]]) -> None:
+    def __init__(
+        self, console: Console, totals: Iterable[tuple[str, int]], unit: str = "jobs"
+    ) -> None:
         self._progress = Progress(
             TextColumn("{task.description:<22}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn(_PLAYING),
+            TextColumn(unit),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -85,6 +87,37 @@ def show_findings(console: Console, findings: Sequence[Finding]) -> None:
         console.print(f"{word}  {claim.section}  {claim.text}", highlight=False, soft_wrap=True)
     kept = sum(finding.kept for finding in findings)
     console.print(f"{kept} of {len(findings)} claims are kept.")
+
+
+def show_sweep(console: Console, sweep: Sweep) -> None:
+    """The gains at each point, then where honesty stops paying."""
+    table = Table(title="Tokens gained per job and node")
+    table.title_justify, table.box, table.pad_edge = "left", None, False
+    for axis in (sweep.second, sweep.x):
+        if axis is not None:
+            table.add_column(axis.key, justify="right")
+    kinds = [(role, malicious) for role in ROLES[:3] for malicious in (False, True)]
+    for role, malicious in kinds:
+        table.add_column(f"{role}\n{'cheats' if malicious else 'honest'}", justify="right")
+    for curve in sweep.curves:
+        for value, gains in zip(sweep.x.values, curve.points, strict=True):
+            found = {(gain.role, gain.malicious): f"{gain.tokens:,.1f}" for gain in gains}
+            place = [str(value)] if sweep.second is None else [str(curve.value), str(value)]
+            table.add_row(*place, *(found.get(kind, "") for kind in kinds))
+    console.print(table)
+    for found_even in sweep.break_evens():
+        where = "" if sweep.second is None else f"{sweep.second.key} {found_even.value}: "
+        console.print(f"{where}{_say(sweep.x.key, found_even)}", highlight=False, soft_wrap=True)
+    console.print(f"{sweep.jobs:,} jobs on the specification.", highlight=False)
+
+
+def _say(key: str, found: BreakEven) -> str:
+    beaten, loses = found.beaten, found.loses
+    more = "cheating never pays as much"
+    if beaten is not None:
+        more = f"cheating pays as much from {beaten:.2f} on"
+    less = "the honest never lose" if loses is None else f"the honest lose from {loses:.2f} on"
+    return f"{found.role}s by {key}: {more}, {less}"
 
 
 def _kinds(run: Run) -> list[tuple[str, list[Node]]]:
