@@ -28,6 +28,7 @@ SECONDS_PER_BLOCK = 2
 TOLERANCE = Score(10)
 """Between two honest evaluations (`docs/protocol.md`, "What an honest node does")."""
 
+NOBODY = Address("")
 NOTHING_WRONG = ""
 DOES_HARM = "the evaluation job does harm"
 
@@ -211,16 +212,20 @@ class Play:
             reason_to_refrain=DOES_HARM if self._is_harmful(plan) else NOTHING_WRONG,
             tolerance=TOLERANCE,
         )
-        spoken = True
-        while spoken:
-            spoken = False
+        accused = -1
+        while accused < len(job.accusations):
+            accused = len(job.accusations)
+            # All honest challengers see the same; looked at anew once somebody has spoken.
+            seen: dict[bool, list[Address]] = {}
             for accuser, bad in challengers:
-                for target in _suspects(job, finding, accuser, bad):
-                    if not self.rules.is_elector(job.number, accuser):
-                        break
-                    self._do(self.rules.accuse, accuser, job.number, target)
-                    self._vote(job, finding, target, challengers)
-                    spoken = True
+                if bad not in seen:
+                    seen[bad] = _suspects(job, finding, bad)
+                suspected = seen[bad]
+                for target in suspected:
+                    if target != accuser and self.rules.is_elector(job.number, accuser):
+                        self._do(self.rules.accuse, accuser, job.number, target)
+                        self._vote(job, finding, target, challengers)
+                        seen = {}
 
     def _vote(
         self,
@@ -230,11 +235,11 @@ class Play:
         challengers: Sequence[tuple[Address, bool]],
     ) -> None:
         accusation = job.accusations[target]
+        guilty = opinion(job, finding, target)
         for voter, bad in challengers:
-            if voter in (accusation.accuser, target) or accusation.upheld:
+            if voter in (accusation.accuser, target) or accusation.upheld or guilty is None:
                 continue
-            guilty = opinion(job, finding, target)
-            if guilty is not None and self.rules.is_elector(job.number, voter):
+            if self.rules.is_elector(job.number, voter):
                 self._do(self.rules.vote, voter, job.number, target, guilty is not bad)
 
     def _is_harmful(self, plan: Plan) -> bool:
@@ -267,15 +272,14 @@ class Play:
         self.block = Block(self.block.number, Timestamp(time))
 
 
-def _suspects(job: Job, finding: Finding, accuser: Address, bad: bool) -> list[Address]:
+def _suspects(job: Job, finding: Finding, bad: bool) -> list[Address]:
     """Whom a challenger accuses; a bad one the innocent that have done something."""
     if not bad:
-        return suspects(job, finding, accuser)
+        return suspects(job, finding, NOBODY)
     return [
         target
         for target in (*job.committee, *job.trainers, *sorted(job.outspoken))
-        if target != accuser
-        and target not in job.accusations
+        if target not in job.accusations
         and target not in job.condemned
         and job.is_accusable(target)
         and opinion(job, finding, target) is False

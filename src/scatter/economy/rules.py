@@ -1,6 +1,7 @@
 """What a simulation plays on: the calls of the protocol, and what can be seen of it."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Protocol
 
 from eth_utils.address import to_checksum_address
@@ -121,12 +122,13 @@ class Rules(Protocol):
     def settle(self, caller: Address, number: JobId, block: Block) -> None: ...
 
 
+@cache
 def _address(name: str) -> Address:
     return Address(to_checksum_address(keccak(text=name)[-20:]))
 
 
 def _hash(number: BlockNumber) -> bytes:
-    return keccak(number.to_bytes(8, "big"))
+    return number.to_bytes(32, "big")
 
 
 class Specification(Ledger):

@@ -1,5 +1,6 @@
 """A user's own scenario, from a TOML file; `docs/simulation.md` explains every key."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,6 +24,9 @@ from scatter.mechanism.units import WHOLE, BasisPoints, Score, Tokens
 from scatter.node.amounts import read_score, read_tokens
 
 MOST_BYTES = 1 << 16
+
+_NAME = re.compile(r"\w[\w .-]{0,79}\Z")
+"""It is also the name of a folder."""
 
 TOP = {"name", "profile", "jobs", "seed", "tokens", "reward", "threshold", "malicious"}
 CROWD = {"count", "malicious", "manner", "cheats", "work"}
@@ -98,8 +102,10 @@ def _parse(table: Table, default_name: str) -> Scenario:
     usual = Scenario(name="usual")
     trainers = table.get("trainers", {})
     name = table.get("name", default_name)
-    if not isinstance(name, str) or not 0 < len(name) <= 80 or not name.isprintable():
-        raise BadInput("name must be a text of at most 80 characters.")
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise BadInput(
+            "name must be up to 80 letters, digits, spaces, dots, hyphens."
+        )
     lead = table.get("challengers", {}).get("lead")
     return Scenario(
         name=name,
@@ -156,7 +162,7 @@ def _parameters(table: Table) -> Parameters:
             values[key] = _tokens(place, value)
         elif key in NUMBERS:
             values[key] = _whole(place, value)
-        elif value in SHARES:
+        elif isinstance(value, str) and value in SHARES:
             values[key] = SHARES[value]
         else:
             raise BadInput(f'{place} must be "whole-pool" or "half-of-the-fine", not {value!r}.')

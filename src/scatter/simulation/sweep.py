@@ -1,12 +1,13 @@
 """Varies one key of a scenario, or two, and plays every combination on the specification."""
 
 import os
+import re
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from multiprocessing import get_context
 from typing import Any
 
@@ -16,6 +17,7 @@ from scatter.mechanism.errors import BadInput
 from scatter.simulation.scenario_file import KEYS, Table, parse_scenario
 
 MOST_POINTS = 1_000
+_NUMBER = re.compile(r"\d{1,12}(\.\d{1,18})?\Z", re.ASCII)
 CROWD: Table = {
     "name": "crowd",
     "trainers": {"count": 12},
@@ -182,10 +184,10 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
 
 def _span(word: str, text: str) -> list[Any]:
     """first:last or first:last:step, both ends included."""
-    try:
-        first, last, step = ([Decimal(one) for one in text.split(":")] + [Decimal(1)])[:3]
-    except (InvalidOperation, ValueError) as error:
-        raise BadInput(f"{word!r}: write the span as FIRST:LAST:STEP, such as 0:1:0.1.") from error
+    parts = text.split(":")
+    if len(parts) > 3 or not all(map(_NUMBER.match, parts)):
+        raise BadInput(f"{word!r}: write the span as FIRST:LAST:STEP, such as 0:1:0.1.")
+    first, last, step = (Decimal(part) for part in [*parts, "1"][:3])
     if not (first <= last and step > 0) or (last - first) / step > MOST_POINTS:
         raise BadInput(f"{word!r}: a span goes upwards, in at most {MOST_POINTS} steps.")
     values = [first + step * place for place in range(int((last - first) / step) + 1)]
@@ -195,10 +197,6 @@ def _span(word: str, text: str) -> list[Any]:
 
 def _value(text: str) -> Any:
     """A whole number, a number, else a word."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
+    if _NUMBER.match(text) is None:
         return text
-    if not number.is_finite():
-        return text
-    return int(number) if text.isdigit() else number
+    return Decimal(text) if "." in text else int(text)
