@@ -21,7 +21,9 @@ def sweep(
     scenario: Annotated[
         Path | None, typer.Option(help="The TOML file that is varied; else a dozen of each role.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=10_000, help="In each run.")] = 20,
+    jobs: Annotated[
+        int | None, typer.Option(help="In each run; by default the scenario's.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Runs of each point.")] = 5,
     out: Annotated[
         Path | None, typer.Option(help="Gets sweep.csv and the picture break-even.")
@@ -32,8 +34,6 @@ def sweep(
 
     Example: scatter sweep malicious=0:0.9:0.1 --out break-even
     """
-    from dataclasses import replace
-
     from rich.console import Console
 
     from scatter.cli.output import show_json
@@ -50,12 +50,13 @@ def sweep(
         require_matplotlib()
     x, second = read_axis(axes[0]), read_axis(axes[1]) if len(axes) == 2 else None
     table = CROWD if scenario is None else read_table(scenario)
-    planned = plan_sweep(table, x, second, str(scenario or "the usual crowd"))
-    rows = [[replace(one, jobs=jobs) for one in row] for row in planned]
+    if jobs is not None:
+        table = {**table, "jobs": jobs}
+    rows = plan_sweep(table, x, second, str(scenario or "the usual crowd"))
     runs = sum(map(len, rows)) * seeds
     console = Console(stderr=json)
-    with Bars(console, [(x.key, runs)], "runs") as bars:
-        found = run_sweep(x, second, rows, seeds, lambda done: bars.tell(x.key, done))
+    with Bars(console, [(x.name, runs)], "runs") as bars:
+        found = run_sweep(x, second, rows, seeds, lambda done: bars.tell(x.name, done))
     if out is not None:
         write_sweep(out, found)
     if json:

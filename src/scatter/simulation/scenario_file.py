@@ -103,9 +103,7 @@ def _parse(table: Table, default_name: str) -> Scenario:
     trainers = table.get("trainers", {})
     name = table.get("name", default_name)
     if not isinstance(name, str) or not _NAME.match(name):
-        raise BadInput(
-            "name must be up to 80 letters, digits, spaces, dots, hyphens."
-        )
+        raise BadInput("name must be up to 80 letters, digits, spaces, dots, hyphens.")
     lead = table.get("challengers", {}).get("lead")
     return Scenario(
         name=name,

@@ -95,7 +95,7 @@ def show_sweep(console: Console, sweep: Sweep) -> None:
     table.title_justify, table.box, table.pad_edge = "left", None, False
     for axis in (sweep.second, sweep.x):
         if axis is not None:
-            table.add_column(axis.key, justify="right")
+            table.add_column(axis.name, justify="right")
     kinds = [(role, malicious) for role in ROLES[:3] for malicious in (False, True)]
     for role, malicious in kinds:
         table.add_column(f"{role}\n{'cheats' if malicious else 'honest'}", justify="right")
@@ -106,8 +106,8 @@ def show_sweep(console: Console, sweep: Sweep) -> None:
             table.add_row(*place, *(found.get(kind, "") for kind in kinds))
     console.print(table)
     for found_even in sweep.break_evens():
-        where = "" if sweep.second is None else f"{sweep.second.key} {found_even.value}: "
-        console.print(f"{where}{_say(sweep.x.key, found_even)}", highlight=False, soft_wrap=True)
+        where = "" if sweep.second is None else f"{sweep.second.name} {found_even.value}: "
+        console.print(f"{where}{_say(sweep.x.name, found_even)}", highlight=False, soft_wrap=True)
     console.print(f"{sweep.jobs:,} jobs on the specification.", highlight=False)
 
 

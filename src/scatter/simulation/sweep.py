@@ -20,18 +20,19 @@ MOST_POINTS = 1_000
 _NUMBER = re.compile(r"\d{1,12}(\.\d{1,18})?\Z", re.ASCII)
 CROWD: Table = {
     "name": "crowd",
+    "jobs": 20,
     "trainers": {"count": 12},
     "validators": {"count": 12},
     "challengers": {"count": 12},
 }
-"""What is swept without a scenario of one's own: section 4.1 with a dozen of each role."""
+"""What is swept without a scenario of one's own: section 4.1, longer, with a dozen of each role."""
 
 
 @dataclass(frozen=True)
 class Axis:
     """One key and the values that it takes."""
 
-    key: str
+    name: str
     values: tuple[Any, ...]
 
     @property
@@ -113,11 +114,11 @@ def plan_sweep(table: Table, x: Axis, second: Axis | None, where: str) -> list[l
         row = []
         for value in x.values:
             changed = deepcopy(dict(table))
-            _put(changed, x.key, value)
-            place = f"{where}, {x.key} = {value}"
+            _put(changed, x.name, value)
+            place = f"{where}, {x.name} = {value}"
             if second is not None:
-                _put(changed, second.key, other)
-                place += f", {second.key} = {other}"
+                _put(changed, second.name, other)
+                place += f", {second.name} = {other}"
             row.append(parse_scenario(changed, place, default_name="sweep"))
         rows.append(row)
     if sum(map(len, rows)) > MOST_POINTS:

@@ -21,7 +21,7 @@ def write_sweep(folder: Path, sweep: Sweep) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "sweep.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        keys = [axis.key for axis in (sweep.x, sweep.second) if axis is not None]
+        keys = [axis.name for axis in (sweep.x, sweep.second) if axis is not None]
         writer.writerow([*keys, *COLUMNS])
         writer.writerows(_rows(sweep))
     _draw(folder, sweep)
@@ -29,7 +29,7 @@ def write_sweep(folder: Path, sweep: Sweep) -> None:
 
 def summarise_sweep(sweep: Sweep) -> dict[str, Any]:
     """Everything as one document."""
-    keys = [axis.key for axis in (sweep.x, sweep.second) if axis is not None]
+    keys = [axis.name for axis in (sweep.x, sweep.second) if axis is not None]
     return {
         "keys": keys,
         "jobs": sweep.jobs,
@@ -69,7 +69,7 @@ def _draw(folder: Path, sweep: Sweep) -> None:
         if sweep.x.numbers is None:
             words = [str(value) for value in sweep.x.values]
             panels[-1].set_xticks(range(len(words)), words)
-        panels[-1].set_xlabel(sweep.x.key)
+        panels[-1].set_xlabel(sweep.x.name)
         figure.supylabel("Tokens gained per job and node", fontsize=STYLE["font.size"])
         save(folder, PICTURE, figure)
 
