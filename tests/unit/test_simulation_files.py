@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +17,7 @@ from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import UNIT
 from scatter.simulation.figures import MOST_NAMED, UNNUMBERED, draw_figures
 from scatter.simulation.paper import SCENARIOS
+from scatter.simulation.processes import WorkerLost, open_pool
 from scatter.simulation.records import COLUMNS, write_records
 from scatter.simulation.runs import Ground, Task, play_all, read_ground
 
@@ -116,6 +119,10 @@ class TestRuns:
 
         assert [played.outcome for played in runs] == [run(one).outcome for one in scenarios]
 
+    def test_a_process_that_dies_is_told_in_a_sentence(self):
+        with pytest.raises(WorkerLost, match="was ended from outside"), open_pool(1) as pool:
+            pool.submit(os._exit, 1).result()
+
     def test_only_two_grounds_are_known(self):
         with pytest.raises(BadInput, match="--on is 'paper'"):
             read_ground("paper")
@@ -178,6 +185,18 @@ class TestCommands:
         assert (code, out) == (1, "")
         assert sentence in err
         assert err.count("\n") == 1
+
+    @pytest.mark.parametrize("words", [("simulate", "benevolent"), ("sweep", "jobs=1,2")])
+    def test_without_matplotlib_pictures_are_refused_before_anything_is_played(
+        self, scatter, monkeypatch, tmp_path, words
+    ):
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+        code, out, err = scatter(*words, "--out", tmp_path / "out")
+
+        assert (code, out) == (1, "")
+        assert "make .venv/.sim" in err
+        assert not (tmp_path / "out").exists()
 
     def test_sweep_prints_a_table_or_json(self, scatter, tmp_path):
         (tmp_path / "s.toml").write_text("[validators]\ncount = 3\n")

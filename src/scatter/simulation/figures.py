@@ -164,7 +164,7 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def finish(axes: "Axes") -> None:
+def finish(axes: "Axes", legend: str = "") -> None:
     """Thousands with a comma, a light grid, and the legend where no curve can be under it."""
     from matplotlib.ticker import FuncFormatter
 
@@ -172,4 +172,4 @@ def finish(axes: "Axes") -> None:
     axes.grid(axis="y", linewidth=0.4, alpha=0.5)
     axes.margins(x=0.01)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=2.4)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=2.4, title=legend)

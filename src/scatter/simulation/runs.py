@@ -1,13 +1,11 @@
 """Plays scenarios, several at once: each on a chain of its own, in a process of its own."""
 
 import os
-import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from scatter.lifecycle.deployment import Block
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import BlockNumber, Timestamp
 from scatter.simulation.figures import UNNUMBERED, FigureNames, draw_figures
+from scatter.simulation.processes import CONTEXT, open_pool
 from scatter.simulation.records import write_records
 
 START = Block(BlockNumber(0), Timestamp(1_800_000_000))
@@ -59,10 +58,8 @@ def play_all(tasks: Sequence[Task], tell: Tell) -> list[Run]:
     workers = min(len(tasks), os.cpu_count() or 1)
     if workers == 1:
         return [play(task, partial(tell, task.scenario.name)) for task in tasks]
-    # Started anew, not forked: this process has threads that draw the progress.
-    context = get_context("spawn")
-    news: SimpleQueue[tuple[str, int]] = context.SimpleQueue()
-    with ProcessPoolExecutor(workers, context, _prepare, (news,)) as pool:
+    news: SimpleQueue[tuple[str, int]] = CONTEXT.SimpleQueue()
+    with open_pool(workers, _news.append, news) as pool:
         futures = [pool.submit(_play_aside, task) for task in tasks]
         left = set(futures)
         while left:
@@ -97,11 +94,6 @@ def prepare_ground(task: Task) -> Rules:
 
 _news: list["SimpleQueue[tuple[str, int]]"] = []
 """Where a worker process reports; filled once, when it starts."""
-
-
-def _prepare(news: "SimpleQueue[tuple[str, int]]") -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _news.append(news)
 
 
 def _play_aside(task: Task) -> Run:

@@ -95,7 +95,7 @@ def show_sweep(console: Console, sweep: Sweep) -> None:
     table.title_justify, table.box, table.pad_edge = "left", None, False
     for axis in (sweep.second, sweep.x):
         if axis is not None:
-            table.add_column(axis.name, justify="right")
+            table.add_column(axis.name.replace(".", ".\n"), justify="right")
     kinds = [(role, malicious) for role in ROLES[:3] for malicious in (False, True)]
     for role, malicious in kinds:
         table.add_column(f"{role}\n{'cheats' if malicious else 'honest'}", justify="right")
@@ -113,7 +113,7 @@ def show_sweep(console: Console, sweep: Sweep) -> None:
 
 def _say(key: str, found: BreakEven) -> str:
     beaten, loses = found.beaten, found.loses
-    more = "cheating never pays as much"
+    more = "cheating never pays as much" if found.has_cheats else "nobody cheats"
     if beaten is not None:
         more = f"cheating pays as much from {beaten:.2f} on"
     less = "the honest never lose" if loses is None else f"the honest lose from {loses:.2f} on"

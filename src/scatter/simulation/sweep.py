@@ -2,18 +2,16 @@
 
 import os
 import re
-import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from multiprocessing import get_context
 from typing import Any
 
 from scatter.economy.gains import ROLES, Gain, average, break_even, play_gains
 from scatter.economy.scenario import Scenario
 from scatter.mechanism.errors import BadInput
+from scatter.simulation.processes import open_pool
 from scatter.simulation.scenario_file import KEYS, Table, parse_scenario
 
 MOST_POINTS = 1_000
@@ -68,6 +66,8 @@ class BreakEven:
 
     role: str
     value: Any
+    has_cheats: bool
+    """Whether there are malicious nodes of this role to compare with."""
     loses: float | None
     """From here on an honest node loses tokens."""
     beaten: float | None
@@ -160,19 +160,16 @@ def _play(tasks: Sequence[Scenario]) -> Any:
     if workers == 1:
         yield from map(play_gains, tasks)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _prepare) as pool:
-        yield from pool.map(play_gains, tasks, chunksize=max(1, len(tasks) // (workers * 8)))
-
-
-def _prepare() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    chunk = max(1, len(tasks) // (workers * 8))
+    with open_pool(workers) as pool:
+        yield from pool.map(play_gains, tasks, chunksize=chunk)
 
 
 def _find(x: Axis, curve: Curve, role: str) -> BreakEven:
     honest = curve.along(x, role, malicious=False)
     malicious = dict(curve.along(x, role, malicious=True))
     ahead = [(place, gain - malicious[place]) for place, gain in honest if place in malicious]
-    return BreakEven(role, curve.value, break_even(honest), break_even(ahead))
+    return BreakEven(role, curve.value, bool(ahead), break_even(honest), break_even(ahead))
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:

@@ -65,7 +65,7 @@ def _draw(folder: Path, sweep: Sweep) -> None:
             axes.axhline(0, color=GREY, linewidth=0.9, linestyle=(0, (1, 2)))
             _draw_role(axes, sweep, role)
             axes.set_title(f"{role.capitalize()}s")
-            finish(axes)
+            finish(axes, "" if sweep.second is None else sweep.second.name)
         if sweep.x.numbers is None:
             words = [str(value) for value in sweep.x.values]
             panels[-1].set_xticks(range(len(words)), words)
@@ -92,17 +92,22 @@ def _draw_role(axes: "Axes", sweep: Sweep, role: str) -> None:
                 linewidth=1.3,
                 label=word + value,
             )
-    for found in sweep.break_evens():
-        if found.role == role and found.beaten is not None:
-            axes.axvline(found.beaten, color=GREY, linewidth=0.9)
-            axes.annotate(
-                f" {found.beaten:.2f}",
-                (found.beaten, 1.0),
-                xycoords=("data", "axes fraction"),
-                va="top",
-                fontsize=7,
-                color=GREY,
-            )
+    evens = [found for found in sweep.break_evens() if found.role == role]
+    for colour, found in zip(_colours(len(evens)), evens, strict=True):
+        if found.beaten is None:
+            continue
+        if sweep.second is not None:
+            axes.axvline(found.beaten, color=colour, linewidth=0.7)
+            continue
+        axes.axvline(found.beaten, color=GREY, linewidth=0.9)
+        axes.annotate(
+            f" {found.beaten:.2f}",
+            (found.beaten, 1.0),
+            xycoords=("data", "axes fraction"),
+            va="top",
+            fontsize=7,
+            color=GREY,
+        )
 
 
 def _colours(count: int) -> list[str]:
