@@ -118,6 +118,7 @@ class TestRuns:
         )
 
         assert [played.outcome for played in runs] == [run(one).outcome for one in scenarios]
+        assert set(told) == {(one.name, job) for one in scenarios for job in (1, 2, 3)}
 
     def test_a_process_that_dies_is_told_in_a_sentence(self):
         with pytest.raises(WorkerLost, match="was ended from outside"), open_pool(1) as pool:

@@ -62,7 +62,7 @@ def simulate(
         )
         for scenario in chosen
     ]
-    console = Console(stderr=json)
+    console = Console(stderr=json, highlight=False)
     with Bars(console, [(scenario.name, scenario.jobs) for scenario in chosen]) as bars:
         runs = play_all(tasks, bars.tell)
     findings = check({run.scenario.name: run for run in runs if run.scenario.name in of_the_paper})

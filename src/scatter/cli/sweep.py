@@ -54,7 +54,7 @@ def sweep(
         table = {**table, "jobs": jobs}
     rows = plan_sweep(table, x, second, str(scenario or "the usual crowd"))
     runs = sum(map(len, rows)) * seeds
-    console = Console(stderr=json)
+    console = Console(stderr=json, highlight=False)
     with Bars(console, [(x.name, runs)], "runs") as bars:
         found = run_sweep(x, second, rows, seeds, lambda done: bars.tell(x.name, done))
     if out is not None:

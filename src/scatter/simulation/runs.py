@@ -59,7 +59,7 @@ def play_all(tasks: Sequence[Task], tell: Tell) -> list[Run]:
     if workers == 1:
         return [play(task, partial(tell, task.scenario.name)) for task in tasks]
     news: SimpleQueue[tuple[str, int]] = CONTEXT.SimpleQueue()
-    with open_pool(workers, _news.append, news) as pool:
+    with open_pool(workers, _report_to, news) as pool:
         futures = [pool.submit(_play_aside, task) for task in tasks]
         left = set(futures)
         while left:
@@ -94,6 +94,10 @@ def prepare_ground(task: Task) -> Rules:
 
 _news: list["SimpleQueue[tuple[str, int]]"] = []
 """Where a worker process reports; filled once, when it starts."""
+
+
+def _report_to(news: "SimpleQueue[tuple[str, int]]") -> None:
+    _news.append(news)
 
 
 def _play_aside(task: Task) -> Run:

@@ -66,14 +66,16 @@ def show_runs(console: Console, runs: Sequence[Run]) -> None:
             table.add_row(first, kind, *(show_tokens(n, signed=True) for n in numbers))
             first = ""
         table.add_row(first, "lottery holds", "", show_tokens(run.outcome.lottery), "")
+        table.add_row()
+    console.print()
+    console.print(table)
+    for run in runs:
         verdicts = ", ".join(
             f"{count} {verdict.name.lower().replace('_', ' ')}"
             for verdict, count in run.outcome.verdicts.items()
         )
-        table.add_row("", f"{run.outcome.jobs} jobs: {verdicts}", style="dim")
-        table.add_row()
+        console.print(f"{run.outcome.scenario:<20}  {run.outcome.jobs} jobs: {verdicts}")
     console.print()
-    console.print(table)
 
 
 def show_findings(console: Console, findings: Sequence[Finding]) -> None:
@@ -84,7 +86,7 @@ def show_findings(console: Console, findings: Sequence[Finding]) -> None:
     for finding in findings:
         word = "[green]kept[/]  " if finding.kept else "[bold red]BROKEN[/]"
         claim = finding.claim
-        console.print(f"{word}  {claim.section}  {claim.text}", highlight=False, soft_wrap=True)
+        console.print(f"{word}  {claim.section}  {claim.text}", soft_wrap=True)
     kept = sum(finding.kept for finding in findings)
     console.print(f"{kept} of {len(findings)} claims are kept.")
 
@@ -107,8 +109,8 @@ def show_sweep(console: Console, sweep: Sweep) -> None:
     console.print(table)
     for found_even in sweep.break_evens():
         where = "" if sweep.second is None else f"{sweep.second.name} {found_even.value}: "
-        console.print(f"{where}{_say(sweep.x.name, found_even)}", highlight=False, soft_wrap=True)
-    console.print(f"{sweep.jobs:,} jobs on the specification.", highlight=False)
+        console.print(f"{where}{_say(sweep.x.name, found_even)}", soft_wrap=True)
+    console.print(f"{sweep.jobs:,} jobs on the specification.")
 
 
 def _say(key: str, found: BreakEven) -> str:
