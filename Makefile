@@ -4,10 +4,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check bench nightly clean lock
+.PHONY: demo simulate test check bench nightly clean lock
 
 demo: $(VENV)/.node ## A real federated job with twelve nodes on this machine
 	@$(BIN)/scatter demo
+
+simulate: $(VENV)/.sim ## The evaluation of the paper: five scenarios, figures 3 to 9
+	@$(BIN)/scatter simulate --out figures
 
 test: $(VENV)/.dev ## Every test but those of `make nightly`
 	@$(BIN)/python -m pytest -q
@@ -37,18 +40,24 @@ $(VENV)/.node: requirements/node.txt pyproject.toml $(wildcard contracts/*) | $(
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --no-deps -e .
 	@touch $@
 
+$(VENV)/.sim: requirements/sim.txt $(VENV)/.node
+	@echo "Installing what draws pictures into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements/sim.txt
+	@touch $@
+
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.node
 	@echo "Installing the development tools into $(VENV) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 lock: ## Pins every dependency anew
-	uv pip compile -q pyproject.toml --extra dev --extra postgres $(LOCK) -o requirements/dev.txt
+	uv pip compile -q pyproject.toml --extra dev --extra postgres --extra sim $(LOCK) -o requirements/dev.txt
 	uv pip compile -q pyproject.toml -c requirements/dev.txt $(LOCK) -o requirements/node.txt
+	echo matplotlib | uv pip compile -q - -c requirements/dev.txt $(LOCK) -o requirements/sim.txt
 
 LOCK := --universal --python-version 3.11 --override requirements/overrides.txt --generate-hashes \
         --no-emit-index-url --no-annotate --prerelease=if-necessary-or-explicit \
         --custom-compile-command "make lock"
 
 clean: ## Removes what the other commands made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out figures dist

@@ -15,7 +15,6 @@ import pytest
 from tests.unit.readme import printed, readme_accuracies, readme_table
 
 from scatter.demo.cast import THRESHOLD, Cast, DemoOptions, assemble
-from scatter.demo.screen import show_tokens
 from scatter.learning.aggregation import aggregate, score_weights
 from scatter.learning.examples import find_examples
 from scatter.learning.job_file import JobKind, read_job
@@ -30,6 +29,7 @@ from scatter.mechanism.equations import (
 )
 from scatter.mechanism.parameters import PAPER
 from scatter.mechanism.units import WHOLE, Score, Tokens
+from scatter.node.amounts import show_tokens
 from scatter.roles.examination import write_fresh_model
 
 DIGITS = find_examples() / "digits"

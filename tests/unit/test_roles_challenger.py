@@ -7,6 +7,7 @@ import pytest
 from tests.scenarios.stage import FIRST_JOB, LOCAL_PAPER, Stage
 
 from scatter.fakes.sandbox import JobFailed
+from scatter.lifecycle.opinion import Finding, opinion
 from scatter.lifecycle.payments import LotteryWon, Penalised
 from scatter.lifecycle.vocabulary import Phase, Verdict
 from scatter.mechanism.errors import Refused
@@ -14,7 +15,7 @@ from scatter.mechanism.units import Score
 from scatter.ports.content import ContentNotFound
 from scatter.ports.peers import KeyRefused
 from scatter.ports.store import Kind
-from scatter.roles.challenger import Finding, decode_finding, encode_finding, opinion
+from scatter.roles.challenger import decode_finding, encode_finding
 from scatter.roles.examination import refraining
 from scatter.roles.validator import Validator
 from scatter.simulation.adversaries import (

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from scatter import __version__
-from scatter.cli import account, chain, demo, gas, job, node, role
+from scatter.cli import account, chain, demo, gas, job, node, role, simulate, sweep
 from scatter.mechanism.errors import ScatterError
 
 app = typer.Typer(
@@ -46,6 +46,8 @@ chain.add_to(app)
 role.add_to(app)
 demo.add_to(app)
 gas.add_to(app)
+simulate.add_to(app)
+sweep.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from scatter.demo.phases import Sight
 from scatter.demo.report import WORDS, DemoReport
 from scatter.lifecycle import payments as kinds
 from scatter.lifecycle.vocabulary import Phase
-from scatter.mechanism.units import UNIT
+from scatter.node.amounts import show_tokens
 
 _WORDS = {kind.__name__: word for kind, word in WORDS.items()}
 _SIGNS = {
@@ -97,13 +97,6 @@ class Screen:
         self.finish()
         self._step, self._name, self._note = step, name, ""
         self._line = self._progress.add_task(f"{name:<{_WIDTH}}", total=None, note="")
-
-
-def show_tokens(units: int, *, signed: bool = False) -> str:
-    """`1,234.57`: two decimals are enough for a person, who also has report.json."""
-    sign = "-" if units < 0 else "+" if signed else ""
-    cents = (abs(units) * 100 + UNIT // 2) // UNIT
-    return f"{sign}{cents // 100:,}.{cents % 100:02d}"
 
 
 def show_report(console: Console, report: DemoReport) -> None:

@@ -40,6 +40,13 @@ def write_tokens(amount: Tokens) -> str:
     return f"{whole}.{fraction:0{_DECIMALS}d}".rstrip("0")
 
 
+def show_tokens(units: int, *, signed: bool = False) -> str:
+    """`1,234.57`: two decimals are enough for a person's eye."""
+    sign = "-" if units < 0 else "+" if signed else ""
+    cents = (abs(units) * 100 + UNIT // 2) // UNIT
+    return f"{sign}{cents // 100:,}.{cents % 100:02d}"
+
+
 def read_score(text: str) -> Score:
     """Reads a score from "0" to "1", such as "0.85", as basis points.
 

@@ -1,22 +1,21 @@
 """A challenger's duty: examine everything again, accuse whoever cheated, vote by what it sees.
 
-It compares with its own evaluation, never with anybody's word. Whom the scores already condemn it
-leaves alone: validators have priority, and the accuser would win nothing.
+It examines the models for itself, and judges by `scatter.lifecycle.opinion`.
 """
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import structlog
 
-from scatter.lifecycle.job import Job, Member, fold, is_settleable, phase
+from scatter.lifecycle.job import Job, fold, is_settleable, phase
+from scatter.lifecycle.opinion import Finding, opinion, suspects
 from scatter.lifecycle.reasons import (
     ACCUSATIONS_CLOSED,
     ALREADY_ACCUSED,
     ALREADY_CONDEMNED,
     VOTE_CLOSED,
 )
-from scatter.lifecycle.verdict import is_condemned_by_score
 from scatter.lifecycle.vocabulary import Phase
 from scatter.mechanism.errors import Refused
 from scatter.mechanism.units import WHOLE, Address, JobId, Score, Timestamp
@@ -31,19 +30,6 @@ log = structlog.get_logger()
 
 _OWN = "own"
 _TOO_LATE = {ACCUSATIONS_CLOSED, ALREADY_ACCUSED, ALREADY_CONDEMNED, VOTE_CLOSED}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What this challenger saw for itself, kept as evidence."""
-
-    scores: tuple[Score, ...]
-    """One per model, in the order of submission."""
-    unseen: frozenset[Address]
-    """Trainers whose model this challenger could not get: it judges no score of theirs."""
-    duplicates: frozenset[Address]
-    reason_to_refrain: str
-    tolerance: Score
 
 
 @dataclass(frozen=True)
@@ -160,82 +146,6 @@ class Challenger:
                 log.info("voted", job=job.number, target=target, guilty=guilty)
             except Refused as refusal:
                 _pass_over(refusal)
-
-
-def suspects(job: Job, finding: Finding, own: Address) -> list[Address]:
-    """Whom to accuse: guilty by the finding, accusable, not yet accused or condemned."""
-    candidates = [*job.committee, *job.trainers, *sorted(job.outspoken)]
-    return [
-        target
-        for target in candidates
-        if target != own
-        and target not in job.accusations
-        and target not in job.condemned
-        and job.is_accusable(target)
-        and not is_condemned_by_score(job, target)
-        and opinion(job, finding, target) is True
-    ]
-
-
-def opinion(job: Job, finding: Finding, target: Address) -> bool | None:
-    """Whether `target` did in this job what an honest participant would not have done.
-
-    None when this challenger cannot tell: then it neither accuses nor votes.
-    """
-    if target in job.committee:
-        return _is_false(job, job.committee[target], finding)
-    if target in job.trainers:
-        return _is_bad_model(job, finding, target)
-    return _is_false_accuser(job, finding, target)
-
-
-def _is_false(job: Job, member: Member, finding: Finding) -> bool | None:
-    """Refrained without cause, or revealed a score that is off by more than the tolerance."""
-    if member.refrained:
-        return not finding.reason_to_refrain
-    if member.scores is None:
-        return False
-    if finding.reason_to_refrain:
-        return True
-    off = any(
-        abs(theirs - ours) > finding.tolerance
-        for trainer, theirs, ours in zip(job.models, member.scores, finding.scores, strict=True)
-        if trainer.account not in finding.unseen
-    )
-    return True if off else None if finding.unseen else False
-
-
-def _is_bad_model(job: Job, finding: Finding, target: Address) -> bool | None:
-    """Under the floor, at 0, or a copy, by our own evaluation."""
-    place = job.trainers[target].place
-    if place is None:
-        return False
-    if target in finding.unseen or finding.reason_to_refrain:
-        return None
-    own = finding.scores[place]
-    under = own == 0 or own + finding.tolerance < job.created.floor
-    return under or target in finding.duplicates
-
-
-def _is_false_accuser(job: Job, finding: Finding, target: Address) -> bool | None:
-    """Accused or voted against what everybody can see.
-
-    Whom the one condemns and the other spares by a hair, both honest, is no ground: only what
-    half the tolerance and twice the tolerance show alike is plain to everybody.
-    """
-    half, twice = finding.tolerance // 2, finding.tolerance * 2
-    readings = [replace(finding, tolerance=Score(width)) for width in (half, twice)]
-    doubtful = False
-    for accused, accusation in job.accusations.items():
-        spoke = target in accusation.yes or target in accusation.no
-        if not spoke or job.is_against_a_challenger(accused):
-            continue
-        one, other = (opinion(job, reading, accused) for reading in readings)
-        if one is None or one is not other:
-            doubtful = True
-        elif one is not (target in accusation.yes):
-            return True
-    return None if doubtful else False
 
 
 def _is_open_to_accusations(job: Job, head: Head) -> bool:
