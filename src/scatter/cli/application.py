@@ -49,15 +49,13 @@ gas.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns the exit code; only what nobody expected is raised."""
+    """Runs one command and returns the exit code; Ctrl-C, and what nobody expected, is raised."""
     try:
         app(list(arguments), prog_name="scatter")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except ScatterError as error:
         return _fail(error)
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         # The reader is gone; what Python would still flush at exit has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,8 +78,3 @@ def _first(group: BaseExceptionGroup[ScatterError]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def main() -> None:
-    """The program `scatter`."""
-    sys.exit(run(sys.argv[1:]))

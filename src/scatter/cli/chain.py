@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from scatter.cli.interrupt import INTERRUPT
 from scatter.cli.output import AsJson, show_fields, show_json
 from scatter.cli.passwords import PasswordFile, find_password
 
@@ -33,8 +34,6 @@ def devnet(
     Started again on the same folder, it goes on where it was. Example:
     scatter devnet --out /tmp/net --accounts 6 --challenge 20 --vote 8
     """
-    import asyncio
-
     from scatter.cli.local_network import LocalNetwork, plan_local_network, run_local_network
 
     windows = dict.fromkeys(("join", "dataset", "commit", "reveal"), window)
@@ -53,7 +52,7 @@ def devnet(
             f"--deployment {network.deployment}\nCtrl-C ends the chain."
         )
 
-    asyncio.run(run_local_network(plan, port=port, engine=engine, ready=say))
+    INTERRUPT.run(run_local_network(plan, port=port, engine=engine, ready=say))
 
 
 def deploy(
@@ -72,8 +71,6 @@ def deploy(
 
     Example: scatter deploy --rpc http://127.0.0.1:8545 --keystore deployer.json
     """
-    import asyncio
-
     from scatter.adapters.deployment import deploy as deploy_contracts
     from scatter.adapters.deployment import write_deployment
     from scatter.adapters.keystore import load_key
@@ -101,7 +98,7 @@ def deploy(
         else:
             show_fields((name.replace("_", " "), value) for name, value in shown.items())
 
-    asyncio.run(put())
+    INTERRUPT.run(put())
 
 
 def add_to(app: typer.Typer) -> None:
