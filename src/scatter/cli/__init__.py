@@ -23,6 +23,6 @@ def main() -> None:
         INTERRUPT.leave_at_once()
     except KeyboardInterrupt:
         code = EXIT_CODE
-    # Else the interpreter looks through everything twice before it ends: seconds, on a busy machine.
+    # Else the interpreter looks through all there is before it ends: seconds, on a busy machine.
     gc.freeze()
     sys.exit(code)
