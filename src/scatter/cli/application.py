@@ -15,8 +15,7 @@ from scatter.cli import account, chain, demo, gas, job, node, role
 from scatter.mechanism.errors import ScatterError
 
 app = typer.Typer(
-    help="A trustless, incentivised marketplace for federated learning.\n\n"
-    "Try it: scatter demo. Run a node: scatter node init --help.",
+    help="A trustless, incentivised marketplace for federated learning.\n\nExample: scatter demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

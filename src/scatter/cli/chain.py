@@ -20,7 +20,7 @@ def devnet(
     profile: Profile = "paper",
     accounts: Annotated[int, typer.Option(min=0, max=64, help="Funded accounts to make.")] = 4,
     tokens: Annotated[str, typer.Option(help="Tokens for each of them.")] = "100000",
-    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8545,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Of the chain's RPC.")] = 8545,
     engine: Annotated[str, typer.Option(help='"anvil", "embedded" or "any".')] = "any",
     window: Annotated[
         int, typer.Option(min=1, help="Seconds to join, publish, commit, reveal.")

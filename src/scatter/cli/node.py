@@ -10,7 +10,9 @@ from scatter.cli.output import AsJson, show_fields, show_json
 from scatter.cli.passwords import PasswordFile, find_password
 from scatter.cli.running_node import DEFAULT_CONFIG, ConfigFile
 
-app = typer.Typer(help="Set up and run a node.")
+app = typer.Typer(
+    help="Set up and run a node.\n\nExample: scatter node run --config trainer-1/node.toml"
+)
 
 
 @app.command()
