@@ -3,6 +3,7 @@
 0 done, 1 it failed (one sentence on stderr), 2 it was not called rightly, 130 interrupted.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,10 @@ def run(arguments: Sequence[str]) -> int:
         # The reader is gone; what Python would still flush at exit has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        return _fail(_name_the_place(error))
     except BaseExceptionGroup as group:
         known, unknown = group.split(ScatterError)
         if known is None or unknown is not None:
@@ -67,7 +72,14 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _fail(error: BaseException) -> int:
+def _name_the_place(error: OSError) -> str:
+    """Of a file or folder that cannot be used; the caller knew no better sentence."""
+    place = "the disk" if error.filename is None else error.filename
+    reason = (error.strerror or "error").lower()
+    return f"{place}: {reason}; check the path, who may write there, and the space left"
+
+
+def _fail(error: BaseException | str) -> int:
     typer.echo(f"scatter: {error}", err=True)
     return 1
 

@@ -35,9 +35,11 @@ def devnet(
     scatter devnet --out /tmp/net --accounts 6 --challenge 20 --vote 8
     """
     from scatter.cli.local_network import LocalNetwork, plan_local_network, run_local_network
+    from scatter.devnet.local import read_engine
 
     windows = dict.fromkeys(("join", "dataset", "commit", "reveal"), window)
     windows |= {"challenge": challenge, "vote": vote}
+    wanted = read_engine(engine)
     plan = plan_local_network(out.absolute(), profile, windows, accounts, tokens)
 
     def say(network: LocalNetwork) -> None:
@@ -52,7 +54,7 @@ def devnet(
             f"--deployment {network.deployment}\nCtrl-C ends the chain."
         )
 
-    INTERRUPT.run(run_local_network(plan, port=port, engine=engine, ready=say))
+    INTERRUPT.run(run_local_network(plan, port=port, engine=wanted, ready=say))
 
 
 def deploy(
