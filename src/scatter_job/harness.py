@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from scatter_job.confinement import end_with_parent
 from scatter_job.failure import JobFailed
 from scatter_job.model import Trained, read_weights, write_weights
 
@@ -131,6 +132,7 @@ def _score_apart(score: Callable[[], Any], seconds: float) -> dict[str, Any]:
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
+        end_with_parent()
         result = json.dumps(_try_to_score(score)).encode()
         sys.stdout.flush()
         sys.stderr.flush()

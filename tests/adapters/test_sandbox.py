@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +140,33 @@ def test_cancelling_kills_the_run(tmp_path, sandbox):
     assert time.monotonic() - started < 10
     assert leftovers(tmp_path) == set()
     assert not any_process_with(str(tmp_path))
+
+
+NODE = """
+import asyncio, sys
+from pathlib import Path
+from scatter.adapters.sandbox import PlainProcess
+from scatter.ports.sandbox import Task
+here = Path(sys.argv[1])
+asyncio.run(PlainProcess().run(Task("train", here / "job", here / "data", here / "output")))
+"""
+
+
+def test_a_plain_process_does_not_outlive_a_node_that_was_killed(tmp_path):
+    task_of(tmp_path, "(data / 'begun').touch(); time.sleep(600)")
+    node = subprocess.Popen([sys.executable, "-c", NODE, tmp_path])
+    until((tmp_path / "data" / "begun").exists)
+
+    node.kill()
+    node.wait()
+
+    until(lambda: not any_process_with(str(tmp_path)))
+
+
+def until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happens():
+        assert time.monotonic() < deadline
 
 
 def test_keeps_the_end_of_a_flood_of_words(train):

@@ -1,15 +1,12 @@
-"""`scatter demo` and `scatter gas` as a person meets them: refusals, Ctrl-C, tables."""
+"""`scatter demo` and `scatter gas` as a person meets them: refusals, tables."""
 
 import fcntl
-import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.system.evidence import is_running
 
 from scatter.demo.cast import DemoOptions
 from scatter.demo.folder import MARK, FolderTaken, claim_folder
@@ -18,8 +15,6 @@ from scatter.mechanism.errors import BadInput
 
 ROOT = Path(__file__).parents[2]
 SCATTER = [sys.executable, "-c", "from scatter.cli import main; main()"]
-MOST_SECONDS_TO_END = 60.0
-"""Until a demo that does not end counts as stuck. It takes about one, on a machine at rest."""
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
@@ -117,23 +112,3 @@ def test_a_strange_folder_gets_one_sentence(tmp_path: Path) -> None:
     assert demo.returncode == 1
     assert "thesis.tex" in said
     assert said.count("\n") == 1
-
-
-@pytest.mark.nightly
-def test_ctrl_c_ends_everything_quickly_and_quietly(tmp_path: Path) -> None:
-    demo = start("demo", "--trainers", 2, "--challengers", 0, "--out", tmp_path / "out")
-    assert demo.stdout is not None
-    for line in demo.stdout:
-        if "nodes" in line:
-            break
-    pids = [
-        json.loads(f.read_text())["pid"] for f in tmp_path.glob("out/nodes/*/data/running.json")
-    ]
-    assert len(pids) == 6
-
-    os.killpg(demo.pid, signal.SIGINT)
-    _, said = demo.communicate(timeout=MOST_SECONDS_TO_END)
-
-    assert demo.returncode == 130
-    assert "Traceback" not in said
-    assert [pid for pid in pids if is_running(pid)] == []

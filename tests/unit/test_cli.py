@@ -4,8 +4,10 @@ import json
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tools.cli_reference import PAGE, render
 from typer.main import get_command
 
 from scatter import __version__
@@ -68,15 +70,14 @@ def node(scatter, tmp_path, deployment, password_file) -> Path:
     return tmp_path / "n" / "node.toml"
 
 
-def commands() -> dict[str, str]:
-    """Every command by its words, and what its help says."""
+def commands() -> dict[str, Any]:
+    """Every command and group of commands, by its words."""
     found = {}
 
-    def walk(words: tuple[str, ...], command: object) -> None:
+    def walk(words: tuple[str, ...], command: Any) -> None:
+        found[" ".join(words)] = command
         for name, child in getattr(command, "commands", {}).items():
             walk((*words, name), child)
-        if not hasattr(command, "commands"):
-            found[" ".join(words)] = command.help
 
     walk((), get_command(app))
     return found
@@ -86,15 +87,48 @@ def test_the_version_is_that_of_the_package(scatter):
     assert scatter("--version") == (0, f"scatter {__version__}\n", "")
 
 
-def test_every_command_shows_an_example_of_itself():
-    for words, text in commands().items():
-        assert f"scatter {words}" in " ".join((text or "").split()), words
+@pytest.mark.parametrize("words", commands())
+def test_every_command_and_group_shows_an_example_of_itself(words):
+    example = " ".join((commands()[words].help or "").split()).partition("Example: ")[2]
+    assert example.startswith(f"scatter {words}".rstrip())
 
 
-def test_every_command_is_documented():
-    text = (ROOT / "docs" / "cli.md").read_text()
-    for words in commands():
-        assert f"scatter {words}" in text, words
+@pytest.mark.parametrize("words", commands())
+def test_every_option_and_argument_says_what_it_is(words):
+    silent = [p.name for p in commands()[words].params if not p.help]
+    assert silent == []
+
+
+def test_every_command_that_ends_with_an_answer_gives_it_as_json_too():
+    without = {
+        words
+        for words, command in commands().items()
+        if not hasattr(command, "commands")
+        and "--json" not in {option for p in command.params for option in p.opts}
+    }
+    assert without == {"node run"}
+
+
+def test_the_reference_page_is_what_the_commands_say():
+    assert PAGE.read_text() == render(), "run `make reference`"
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("scatter acc", "account"), ("scatter job pub", "publish"), ("scatter demo --st", "--stay")],
+)
+def test_the_shell_completes_commands_and_options(scatter, monkeypatch, typed, completed):
+    monkeypatch.setenv("_SCATTER_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+
+    assert scatter() == (0, f"{completed}\n", "")
+
+
+def test_completion_can_be_installed():
+    assert {"--install-completion", "--show-completion"} <= {
+        option for parameter in commands()[""].params for option in parameter.opts
+    }
 
 
 def test_every_setting_is_documented(node):

@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from scatter.cli.application import app
+from scatter.learning.job_file import KEYS, JobLimits
 from scatter.mechanism.units import UNIT, Tokens
 from scatter.node.config import Config, RoleName, TopicSettings
 from scatter.node.config_text import render
@@ -197,6 +198,14 @@ def settings() -> dict[str, set[str]]:
     tables = tomllib.loads(render(full, Path("/node")))
     topics = tables.pop("trainer")["topics"]
     return {name: set(keys) for name, keys in tables.items()} | {"trainer.topics": set(topics[0])}
+
+
+def test_the_keys_of_a_job_file_are_all_documented_and_no_others():
+    rows = re.findall(r"^\| (.+?) \| (.*) \|$", (DOCS / "jobs.md").read_text(), re.M)
+    keys = {first.strip("`[]"): rest for first, rest in rows if re.fullmatch(r"`[\w\[\]]+`", first)}
+
+    assert set(keys) == KEYS
+    assert set(re.findall(r"`(\w+)` \(", keys["limits"])) == set(vars(JobLimits()))
 
 
 def test_decisions_are_numbered_without_gaps_or_doubles():

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +49,26 @@ def import_key(path: Path, key: bytes, password: str, *, work: int = SCRYPT_WORK
     except ValueError as error:
         raise BadInput("This is not a private key: it must be 32 bytes, and not zero.") from error
     kept = Account.encrypt(key, password, kdf="scrypt", iterations=work)
+    try:
+        _write(path, kept)
+    except OSError as error:
+        if path.exists():
+            raise BadInput(f"{path} exists already; a key is never overwritten.") from error
+        raise BadInput(
+            f"The keystore file {path} cannot be written: {error.strerror}. Choose another place."
+        ) from error
+    return account
+
+
+def _write(path: Path, kept: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:
         Path(file.name).chmod(PRIVATE)
         json.dump(kept, file)
         file.flush()
         os.fsync(file.fileno())
-    try:
         # A hard link fails where the name is taken; a rename would overwrite.
         path.hardlink_to(file.name)
-    except FileExistsError as error:
-        raise BadInput(f"{path} exists already; a key is never overwritten.") from error
-    finally:
-        Path(file.name).unlink()
-    return account
 
 
 def load_key(path: Path, password: str) -> LocalAccount:

@@ -1,5 +1,5 @@
 """`python -m scatter.cli` is `scatter`."""
 
-from scatter.cli.application import main
+from scatter.cli import main
 
 main()

@@ -8,7 +8,10 @@ import typer
 from scatter.cli.output import AsJson, show_json
 from scatter.cli.passwords import PasswordFile, find_password
 
-app = typer.Typer(help="Make, import and show accounts (encrypted keystore files).")
+app = typer.Typer(
+    help="Make, import and show accounts (encrypted keystore files).\n\n"
+    "Example: scatter account new alpha.json"
+)
 
 Keystore = Annotated[Path, typer.Argument(help="The keystore file.")]
 

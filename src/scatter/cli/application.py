@@ -3,6 +3,7 @@
 0 done, 1 it failed (one sentence on stderr), 2 it was not called rightly, 130 interrupted.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -15,8 +16,7 @@ from scatter.cli import account, chain, demo, gas, job, node, role, simulate, sw
 from scatter.mechanism.errors import ScatterError
 
 app = typer.Typer(
-    help="A trustless, incentivised marketplace for federated learning.\n\n"
-    "Try it: scatter demo. Run a node: scatter node init --help.",
+    help="A trustless, incentivised marketplace for federated learning.\n\nExample: scatter demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -51,19 +51,21 @@ sweep.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns the exit code; only what nobody expected is raised."""
+    """Runs one command and returns the exit code; Ctrl-C, and what nobody expected, is raised."""
     try:
         app(list(arguments), prog_name="scatter")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except ScatterError as error:
         return _fail(error)
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         # The reader is gone; what Python would still flush at exit has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        return _fail(_name_the_place(error))
     except BaseExceptionGroup as group:
         known, unknown = group.split(ScatterError)
         if known is None or unknown is not None:
@@ -72,7 +74,14 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _fail(error: BaseException) -> int:
+def _name_the_place(error: OSError) -> str:
+    """Of a file or folder that cannot be used; the caller knew no better sentence."""
+    place = "the disk" if error.filename is None else error.filename
+    reason = (error.strerror or "error").lower()
+    return f"{place}: {reason}; check the path, who may write there, and the space left"
+
+
+def _fail(error: BaseException | str) -> int:
     typer.echo(f"scatter: {error}", err=True)
     return 1
 
@@ -82,8 +91,3 @@ def _first(group: BaseExceptionGroup[ScatterError]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def main() -> None:
-    """The program `scatter`."""
-    sys.exit(run(sys.argv[1:]))

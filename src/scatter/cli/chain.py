@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from scatter.cli.interrupt import INTERRUPT
 from scatter.cli.output import AsJson, show_fields, show_json
 from scatter.cli.passwords import PasswordFile, find_password
 
@@ -19,7 +20,7 @@ def devnet(
     profile: Profile = "paper",
     accounts: Annotated[int, typer.Option(min=0, max=64, help="Funded accounts to make.")] = 4,
     tokens: Annotated[str, typer.Option(help="Tokens for each of them.")] = "100000",
-    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8545,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Of the chain's RPC.")] = 8545,
     engine: Annotated[str, typer.Option(help='"anvil", "embedded" or "any".')] = "any",
     window: Annotated[
         int, typer.Option(min=1, help="Seconds to join, publish, commit, reveal.")
@@ -33,12 +34,12 @@ def devnet(
     Started again on the same folder, it goes on where it was. Example:
     scatter devnet --out /tmp/net --accounts 6 --challenge 20 --vote 8
     """
-    import asyncio
-
     from scatter.cli.local_network import LocalNetwork, plan_local_network, run_local_network
+    from scatter.devnet.local import read_engine
 
     windows = dict.fromkeys(("join", "dataset", "commit", "reveal"), window)
     windows |= {"challenge": challenge, "vote": vote}
+    wanted = read_engine(engine)
     plan = plan_local_network(out.absolute(), profile, windows, accounts, tokens)
 
     def say(network: LocalNetwork) -> None:
@@ -53,7 +54,7 @@ def devnet(
             f"--deployment {network.deployment}\nCtrl-C ends the chain."
         )
 
-    asyncio.run(run_local_network(plan, port=port, engine=engine, ready=say))
+    INTERRUPT.run(run_local_network(plan, port=port, engine=wanted, ready=say))
 
 
 def deploy(
@@ -72,8 +73,6 @@ def deploy(
 
     Example: scatter deploy --rpc http://127.0.0.1:8545 --keystore deployer.json
     """
-    import asyncio
-
     from scatter.adapters.deployment import deploy as deploy_contracts
     from scatter.adapters.deployment import write_deployment
     from scatter.adapters.keystore import load_key
@@ -101,7 +100,7 @@ def deploy(
         else:
             show_fields((name.replace("_", " "), value) for name, value in shown.items())
 
-    asyncio.run(put())
+    INTERRUPT.run(put())
 
 
 def add_to(app: typer.Typer) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from scatter.cli.interrupt import INTERRUPT
 from scatter.cli.output import AsJson
 
 
@@ -40,8 +41,6 @@ def demo(
 
     Example: scatter demo --malicious validator=1 --jobs 3 --seed 7
     """
-    import asyncio
-
     from rich.console import Console
 
     from scatter.demo.cast import DemoOptions
@@ -84,7 +83,7 @@ def demo(
                     )
                     await stop_on_signals().wait()
 
-    asyncio.run(run())
+    INTERRUPT.run(run())
 
 
 def _read_malicious(words: list[str] | None) -> dict[str, int]:

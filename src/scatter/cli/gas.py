@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scatter.cli.interrupt import INTERRUPT
 from scatter.cli.output import AsJson
 
 if TYPE_CHECKING:
@@ -28,14 +29,13 @@ def gas(
 
     Example: scatter gas --trainers 64 --validators 16
     """
-    import asyncio
     from dataclasses import asdict
 
     from scatter.cli.output import show_json
     from scatter.demo.gas_script import TARGETS, measure_gas
     from scatter.devnet.local import read_engine
 
-    measured = asyncio.run(
+    measured = INTERRUPT.run(
         measure_gas(trainers, validators, challengers, engine=read_engine(chain))
     )
     if not json:

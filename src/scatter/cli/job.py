@@ -8,10 +8,16 @@ import typer
 from scatter.cli.output import AsJson, show_fields, show_json, show_table
 from scatter.cli.running_node import DEFAULT_CONFIG, ConfigFile, RunningNode
 
-app = typer.Typer(help="Write, publish, list, join, start jobs, and get their results.")
+app = typer.Typer(
+    help="Write, publish, list, join, start jobs, and get their results.\n\n"
+    "Example: scatter job list --phase open"
+)
 
 Number = Annotated[int, typer.Argument(min=1, help="The number of the job.")]
-Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, resolve_path=True)]
+
+
+def _folder(help_: str) -> Any:
+    return typer.Argument(exists=True, file_okay=False, resolve_path=True, help=help_)
 
 
 @app.command()
@@ -47,9 +53,9 @@ def new(
 
 @app.command()
 def publish(
-    training: Folder,
-    evaluation: Folder,
-    dataset: Folder,
+    training: Annotated[Path, _folder("The folder that every trainer runs.")],
+    evaluation: Annotated[Path, _folder("The folder that every validator runs.")],
+    dataset: Annotated[Path, _folder("The folder that models are scored on.")],
     *,
     reward: Annotated[str, typer.Option(help="Tokens, such as 1000.")],
     threshold: Annotated[str, typer.Option(help="The least score that is paid, such as 0.8.")],
@@ -86,7 +92,7 @@ def publish(
 def list_(
     phase: Annotated[str | None, typer.Option(help="Only this phase, such as open.")] = None,
     newest: Annotated[int | None, typer.Option(min=1, help="Begin with this number.")] = None,
-    most: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    most: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
     config: ConfigFile = DEFAULT_CONFIG,
     json: AsJson = False,
 ) -> None:

@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from eth_account.signers.local import LocalAccount
 
@@ -27,8 +26,6 @@ from scatter.mechanism.units import Address, Tokens
 from scatter.node.amounts import read_tokens
 from scatter.node.signals import stop_on_signals
 from scatter.node.token import write_secret
-
-ENGINES = ("any", "anvil", "embedded")
 
 
 @dataclass(frozen=True)
@@ -113,16 +110,14 @@ def plan_local_network(
 
 
 async def run_local_network(
-    plan: Plan, *, port: int, engine: str, ready: Callable[[LocalNetwork], None]
+    plan: Plan, *, port: int, engine: Engine, ready: Callable[[LocalNetwork], None]
 ) -> None:
-    """Runs until SIGINT or SIGTERM. Raises BadInput, LocalChainFailed, or what deploying raises."""
-    if engine not in ENGINES:
-        raise BadInput(f"there is no engine {engine!r}; choose one of {', '.join(ENGINES)}")
+    """Runs until SIGINT or SIGTERM. Raises LocalChainFailed, BadInput, or what deploying raises."""
     stop = stop_on_signals()
     holder = Address(plan.treasury.address)
     async with open_local_chain(
         plan.folder / "chain",
-        engine=cast(Engine, engine),
+        engine=engine,
         port=port,
         funded=[holder, *plan.accounts.values()],
     ) as chain:

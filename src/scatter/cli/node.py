@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
+from scatter.cli.interrupt import INTERRUPT
 from scatter.cli.output import AsJson, show_fields, show_json
 from scatter.cli.passwords import PasswordFile, find_password
 from scatter.cli.running_node import DEFAULT_CONFIG, ConfigFile
 
-app = typer.Typer(help="Set up and run a node.")
+app = typer.Typer(
+    help="Set up and run a node.\n\nExample: scatter node run --config trainer-1/node.toml"
+)
 
 
 @app.command()
@@ -77,8 +80,6 @@ def run(config: ConfigFile = DEFAULT_CONFIG, password_file: PasswordFile = None)
 
     Example: scatter node run --config trainer-1/node.toml
     """
-    import asyncio
-
     from scatter.adapters.keystore import load_key
     from scatter.mechanism.errors import ScatterError
     from scatter.node.app import Secrets
@@ -93,7 +94,7 @@ def run(config: ConfigFile = DEFAULT_CONFIG, password_file: PasswordFile = None)
     password = find_password(password_file or settings.password_file)
     secrets = Secrets(load_key(settings.keystore, password), token)
     try:
-        asyncio.run(run_node(settings, secrets))
+        INTERRUPT.run(run_node(settings, secrets))
     except* ScatterError:
         raise
     except* Exception as unexpected:

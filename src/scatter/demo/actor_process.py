@@ -39,9 +39,6 @@ def play(config_file: Path, log: Path, cheating_part: str, environ: Mapping[str,
     account = load_key(config.keystore, config.password_file.read_text().strip())
     open_log(config.log)
     known = Secrets(account, read_token(config.http.token_file))
-    # Ctrl-C reaches every process of the terminal; were the nodes to end by themselves, the demo
-    # would take it for their failure. It ends them when it has heard of it, too.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_run(config, known, _CHEATS[cheating_part]))
 
 

@@ -8,12 +8,15 @@ import asyncio
 import multiprocessing
 import os
 import secrets
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -55,6 +58,8 @@ SENDING = SendingPatience(poll=0.1)
 _READY_SECONDS = 120.0
 _ANSWER_SECONDS = 300.0
 _END_SECONDS = 4.0
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["scatter.demo.preload"])
 
 
 class NodeFailed(ScatterError):
@@ -80,9 +85,7 @@ class Node:
 
     def start(self) -> None:
         """Forks the process; `wait_until_ready` says when it answers."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["scatter.demo.preload"])
-        self.process = context.Process(
+        self.process = _SERVER.Process(
             target=play,
             args=(
                 self.config_file,
@@ -122,9 +125,13 @@ class Node:
         self.process.join()
         (self.config.data / "running.json").unlink(missing_ok=True)
 
-    def ask_to_end(self) -> None:
-        """Sends SIGTERM, which lets the node end by itself; see `end`."""
-        if self.process is not None and self.process.exitcode is None:
+    def ask_to_end(self, *, at_once: bool) -> None:
+        """Sends SIGTERM, which lets the node end by itself, or else SIGKILL; see `end`."""
+        if self.process is None or self.process.exitcode is not None:
+            return
+        if at_once:
+            self.process.kill()
+        else:
             self.process.terminate()
 
     def end(self, deadline: float) -> None:
@@ -229,7 +236,8 @@ async def set_stage(
         nodes = await asyncio.to_thread(
             _furnish, folder, cast, shares, trusted, parameters.challenge_window
         )
-        stack.push_async_callback(asyncio.to_thread, _end_all, list(nodes.values()))
+        stack.push_async_exit(partial(_end_all, list(nodes.values())))
+        await _start_server()
         for node in nodes.values():
             node.start()
         await asyncio.gather(*(node.wait_until_ready() for node in nodes.values()))
@@ -237,13 +245,42 @@ async def set_stage(
         yield Stage(folder, cast, local, deployment, chain, rpc, nodes)
 
 
-def _end_all(nodes: Sequence[Node]) -> None:
-    """Asks all at once, so that the last one does not wait for the first."""
+async def _start_server() -> None:
+    """Starts what the nodes are forked from, and returns when it has imported all they need.
+
+    SIGINT is blocked in it, and so in the nodes: Ctrl-C reaches every process of the terminal, and
+    were the nodes to end by themselves, the demo would take it for their failure. It ends them
+    when it has heard of it.
+    """
+    resource_tracker.ensure_running()  # Started further down, it would unblock the signal.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        # Seconds on a busy machine, in which the loop must go on to hear of Ctrl-C.
+        await asyncio.to_thread(_SERVER.Process().start)
+    except asyncio.CancelledError:
+        os.kill(_server_pid(), signal.SIGKILL)
+        raise
+
+
+def _server_pid() -> int:
+    """Python keeps it to itself; without it the thread above would wait for all the imports."""
+    return int(forkserver._forkserver._forkserver_pid)  # type: ignore[attr-defined]
+
+
+async def _end_all(nodes: Sequence[Node], kind: type[BaseException] | None, *_: object) -> None:
+    """Lets the nodes end by themselves, all at once, so that the last does not wait for the first.
+
+    A demo that is broken off kills them: they are made to bear that, and Ctrl-C must not wait.
+    """
     for node in nodes:
-        node.ask_to_end()
+        node.ask_to_end(at_once=kind is not None)
     deadline = time.monotonic() + _END_SECONDS
     for node in nodes:
-        node.end(deadline)
+        await asyncio.to_thread(node.end, deadline)
 
 
 async def _take_roles(cast: Cast, nodes: Mapping[str, Node], parameters: Parameters) -> None:

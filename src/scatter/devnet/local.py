@@ -84,7 +84,7 @@ async def open_local_chain(
         await chain.fund(funded)
         yield chain
     finally:
-        await _end(process)
+        await _end(process, MOST_ENDING_SECONDS if folder else 0.0)
 
 
 def read_engine(text: str) -> Engine:
@@ -134,12 +134,13 @@ async def _wait_until_ready(chain: LocalChain, process: asyncio.subprocess.Proce
     raise LocalChainFailed(f"{chain.name} did not start: {said[-MOST_SHOWN:] or 'no reason given'}")
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, patience: float) -> None:
+    """A chain that keeps nothing needs no time to write it down."""
     if process.returncode is not None:
         return
     process.terminate()
     try:
-        async with asyncio.timeout(MOST_ENDING_SECONDS):
+        async with asyncio.timeout(patience):
             await process.communicate()
     except TimeoutError:
         process.kill()

@@ -29,7 +29,7 @@ MOST_DEPTH: Final = 8
 """Of settings: tables in lists in tables."""
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_KEYS = {"name", "kind", "topic", "runtime", "seed", "limits", "settings", "model"}
+KEYS: Final = {"name", "kind", "topic", "runtime", "seed", "limits", "settings", "model"}
 
 
 class JobKind(StrEnum):
@@ -103,7 +103,7 @@ def parse_job(
     table: Mapping[str, Any], where: str, *, runtimes: Collection[str] = RUNTIMES
 ) -> JobFile:
     """Checks the values of a `job.toml`; `where` names it in messages. Raises BadInput."""
-    _refuse_unknown(table, _KEYS, where)
+    _refuse_unknown(table, KEYS, where)
     kind = _text(table, "kind", where, 16)
     if kind not in list(JobKind):
         raise BadInput(f'{where}: kind is {kind!r}; write "train" or "evaluate".')
