@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from scatter_job.confinement import end_with_parent
 from scatter_job.failure import JobFailed
 from scatter_job.model import Trained, read_weights, write_weights
 
@@ -129,8 +130,12 @@ def _score_apart(score: Callable[[], Any], seconds: float) -> dict[str, Any]:
     answers, answer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
+        end_with_parent()
+        if os.getppid() != parent:
+            os._exit(1)
         result = json.dumps(_try_to_score(score)).encode()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,6 +1,7 @@
 """One suite for every sandbox: what a run brings back, and how it ends when it must not go on."""
 
 import asyncio
+import multiprocessing
 import os
 import shutil
 import time
@@ -124,13 +125,17 @@ def test_stops_a_job_that_runs_for_ever_and_all_it_started(train):
 
 
 def any_process_with(text: str) -> bool:
+    return count_processes_with(text) > 0
+
+
+def count_processes_with(text: str) -> int:
+    count = 0
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if text.encode() in entry.read_bytes():
-                return True
+            count += text.encode() in entry.read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return False
+    return count
 
 
 def test_cancelling_kills_the_run(tmp_path, sandbox):
@@ -144,6 +149,37 @@ def test_cancelling_kills_the_run(tmp_path, sandbox):
     assert time.monotonic() - started < 10
     assert leftovers(tmp_path) == set()
     assert not any_process_with(str(tmp_path))
+
+
+@pytest.mark.parametrize("processes", [1, 2], ids=["at its start", "while it scores a model"])
+def test_no_run_outlives_a_killed_node(tmp_path, sandbox, processes):
+    task = slow_evaluation(tmp_path)
+    node = multiprocessing.get_context("spawn").Process(target=run_in, args=(sandbox, task))
+    node.start()
+    while count_processes_with(str(tmp_path)) < processes:
+        assert node.exitcode is None
+
+    node.kill()
+    node.join()
+
+    deadline = time.monotonic() + 5
+    while any_process_with(str(tmp_path)):
+        assert time.monotonic() < deadline
+
+
+def run_in(sandbox, task):
+    asyncio.run(sandbox.run(task))
+
+
+def slow_evaluation(here: Path) -> Task:
+    task = task_of(here, "")
+    (task.job / "job.toml").write_text(JOB.format(kind="evaluate"))
+    (task.job / "evaluate.py").write_text(
+        "import time\ndef evaluate(weights, data, settings): time.sleep(60)\n"
+    )
+    save_file({"w": np.ones(2, "f")}, here / "model.safetensors")
+    models = {"model": here / "model.safetensors"}
+    return Task("evaluate", task.job, task.data, task.output, models, limits=Limits())
 
 
 def test_keeps_the_end_of_a_flood_of_words(train):
