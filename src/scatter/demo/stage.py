@@ -34,7 +34,7 @@ from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.parameters import Parameters
 from scatter.mechanism.units import UNIT, Digest, Seconds
 from scatter.node.amounts import HostPort
-from scatter.node.app import PEER_KEY_FILE
+from scatter.node.app import HONEST, PEER_KEY_FILE, Casting
 from scatter.node.config import (
     Config,
     GatewaySettings,
@@ -49,12 +49,18 @@ from scatter.node.config import (
 from scatter.node.config_text import render
 from scatter.node.running import find_http
 from scatter.node.token import new_token, write_secret
+from scatter.simulation.adversaries import FalseChallenger, RandomWeightsTrainer, SwappingValidator
 
 TOPIC = "handwritten-digits"
 SENDING = SendingPatience(poll=0.1)
 _READY_SECONDS = 120.0
 _ANSWER_SECONDS = 300.0
 _END_SECONDS = 4.0
+_CHEATS = {
+    "trainer": Casting(trainer=RandomWeightsTrainer),
+    "validator": Casting(validator=SwappingValidator),
+    "challenger": Casting(challenger=FalseChallenger),
+}
 
 
 class NodeFailed(ScatterError):
@@ -68,6 +74,7 @@ class Node:
     actor: Actor
     folder: Path
     config: Config
+    casting: Casting = HONEST
     process: BaseProcess | None = field(default=None, repr=False)
 
     @property
@@ -87,7 +94,7 @@ class Node:
             args=(
                 self.config_file,
                 self.log,
-                self.actor.part if self.actor.malicious else "",
+                self.casting,
                 dict(os.environ),
             ),
             name=self.actor.name,
@@ -227,7 +234,7 @@ async def set_stage(
             *(chain.transfer(actor.account, INITIAL_SUPPLY) for actor in cast.actors)
         )
         nodes = await asyncio.to_thread(
-            _furnish, folder, cast, shares, trusted, parameters.challenge_window
+            furnish, folder, cast, shares, trusted, parameters.challenge_window
         )
         stack.push_async_callback(asyncio.to_thread, _end_all, list(nodes.values()))
         for node in nodes.values():
@@ -264,7 +271,7 @@ async def _take_roles(cast: Cast, nodes: Mapping[str, Node], parameters: Paramet
     )
 
 
-def _furnish(
+def furnish(
     folder: Path, cast: Cast, shares: Path, trusted: Sequence[Digest], challenge: Seconds
 ) -> dict[str, Node]:
     """Writes the folder of every node: configuration, keystore, password, token, peer key."""
@@ -294,7 +301,8 @@ def _furnish(
             write_secret(config.data / PEER_KEY_FILE, bootstrap_key.hex())
         home = folder / "nodes" / actor.slug
         (home / "node.toml").write_text(render(config, home))
-        nodes[actor.name] = Node(actor, home, config)
+        casting = _CHEATS[actor.part] if actor.malicious else HONEST
+        nodes[actor.name] = Node(actor, home, config, casting)
     return nodes
 
 

@@ -87,6 +87,7 @@ class Duties:
 class Casting:
     """Who does the duties. Only code that embeds a node can cast others, no configuration can."""
 
+    requester: type[Requester] = Requester
     trainer: type[Trainer] = Trainer
     validator: type[Validator] = Validator
     challenger: type[Challenger] = Challenger
@@ -255,7 +256,7 @@ def _duties(config: Config, surroundings: Surroundings, casting: Casting) -> Dut
     }
     has = config.roles.__contains__
     return Duties(
-        requester=Requester(surroundings, patience) if has(RoleName.REQUESTER) else None,
+        requester=(casting.requester(surroundings, patience) if has(RoleName.REQUESTER) else None),
         trainer=(
             casting.trainer(surroundings, policy, offers, patience)
             if has(RoleName.TRAINER)
