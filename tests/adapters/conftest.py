@@ -2,9 +2,11 @@
 
 import os
 import uuid
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from tests.adapters.releases import FOLDER
 
 
 @pytest.fixture
@@ -22,3 +24,9 @@ def postgres() -> str:
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
     return engine.url.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=sorted(FOLDER.iterdir()), ids=lambda folder: folder.name)
+def release(request: pytest.FixtureRequest) -> Path:
+    """What each release left on disk."""
+    return request.param
