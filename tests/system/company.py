@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import shutil
 import signal
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
@@ -219,7 +218,7 @@ class _Play:
                 node.check()
             elif node.process is not None and node.process.exitcode is not None:
                 assert node.process.exitcode == -signal.SIGKILL, f"it ended, see {node.log}"
-                assert not await asyncio.to_thread(_find_orphans, node)
+                await self._see_no_orphan(node)
                 node.kill()
                 self.company.hold(node).unlink(missing_ok=True)
                 node.casting = HONEST
@@ -228,6 +227,14 @@ class _Play:
                 await node.wait_until_ready()
                 del self.victims[name]
                 return
+
+    async def _see_no_orphan(self, node: Node) -> None:
+        """No run in the sandbox outlives the node by more than a moment."""
+        looks = 0
+        while orphans := _find_processes(node):
+            looks += 1
+            assert looks < MOST_ENDING_LOOKS, orphans
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _jump(self) -> None:
         """Over whatever there is nothing left to do in but to wait."""
@@ -251,18 +258,14 @@ class _Play:
             return None
 
 
-def _find_orphans(node: Node) -> list[str]:
-    """Processes of a dead node's sandbox that outlive it by more than a moment."""
-    for _ in range(MOST_ENDING_LOOKS):
-        found = []
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if str(node.folder) in command:
-                    found.append(command)
-        if not found:
-            break
-        time.sleep(LOOK_SECONDS)
+def _find_processes(node: Node) -> list[str]:
+    """What runs with the node's folder among its arguments."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(node.folder) in command:
+                found.append(command)
     return found
 
 

@@ -125,7 +125,7 @@ async def run(
         chain = await stack.enter_async_context(
             open_chain(deployment, secrets.account, rpc_url=config.rpc or None)
         )
-        content = StoredContent(config.data / "content")
+        content = StoredContent(config.data / "content", quota_bytes=config.quota_bytes)
         peers = await stack.enter_async_context(_open_peers(config, secrets, deployment, gateway))
         sandbox = Turns(open_sandbox(Isolation.NONE).sandbox, config.data / "work" / "runs")
         queue = await stack.enter_async_context(
