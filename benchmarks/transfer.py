@@ -19,7 +19,6 @@ from benchmarks.processes import Announce, process_of
 from benchmarks.running import run_alone
 from benchmarks.sealing import write_noise
 from benchmarks.timing import take_turns
-from scatter.adapters.blockstore import BlockStore
 from scatter.adapters.content import StoredContent
 from scatter.adapters.gateway import gateway_app
 from scatter.node.amounts import HostPort
@@ -34,11 +33,15 @@ def measure(folder: Path) -> list[Row]:
     (folder / "published").mkdir()
     write_noise(folder / "published" / MODEL, SIZE)
     with process_of(serve_model, folder) as (digest, base):
-        receiver = StoredContent(folder / "receiver")
         got = folder / "got"
+
+        async def fetch() -> None:
+            receiver = StoredContent(folder / "receiver")
+            await receiver.fetch(digest, got, most_bytes=SIZE, sources=[base])
+
         with asyncio.Runner() as runner:
             ours, bare = take_turns(
-                lambda: runner.run(receiver.fetch(digest, got, most_bytes=SIZE, sources=[base])),
+                lambda: runner.run(fetch()),
                 lambda: runner.run(_fetch_bare(base, folder)),
                 tidy_up=lambda: _forget(folder),
             )
@@ -86,8 +89,7 @@ async def _fetch_bare(base: str, folder: Path) -> None:
 def _forget(folder: Path) -> None:
     """Lets the receiver begin with nothing again."""
     shutil.rmtree(folder / "got", ignore_errors=True)
-    shutil.rmtree(folder / "receiver" / "blocks")
-    BlockStore(folder / "receiver" / "blocks")
+    shutil.rmtree(folder / "receiver", ignore_errors=True)
 
 
 if __name__ == "__main__":

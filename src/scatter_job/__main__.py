@@ -17,7 +17,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from scatter_job.confinement import deliver, end_with_parent, limit
+from scatter_job.confinement import deliver, end_with_parent, is_read, limit
 from scatter_job.environment import FIXED_ENVIRONMENT
 from scatter_job.failure import JobFailed
 
@@ -33,7 +33,10 @@ def main() -> int:
         os.execve(sys.executable, command, {**os.environ, **missing})  # noqa: S606
     archive = os.dup(1)
     if options.deliver:
+        # The node may be killed at any moment, also while the sandbox was being set up.
         end_with_parent()
+        if not is_read(archive):
+            return 1
         os.dup2(2, 1)
         os.nice(10)
     limit(

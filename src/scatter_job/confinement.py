@@ -6,6 +6,7 @@ A limit set here is a hard one: the job's code cannot raise it again.
 import ctypes
 import io
 import resource
+import select
 import signal
 import stat
 import sys
@@ -15,9 +16,8 @@ from typing import BinaryIO, Final
 
 from scatter_job.failure import JobFailed
 
-MOST_FILES: Final = 4096
-
 _PR_SET_PDEATHSIG: Final = 1
+MOST_FILES: Final = 4096
 
 _ADDRESS_SPACE_SLACK: Final = 1 << 30
 """Mapped files and reserved but unused pages count as address space, though not as memory."""
@@ -46,20 +46,27 @@ def limit(
         _lower(resource.RLIMIT_CPU, cpu_seconds)
 
 
-def end_with_parent() -> None:
-    """The kernel kills this process when the thread that started it ends. Linux, `prctl(2)`.
-
-    A node that is killed has no time to kill what it runs.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _lower(kind: int, value: int) -> None:
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
     resource.setrlimit(kind, (value, value))
+
+
+def end_with_parent() -> None:
+    """From now on this process is killed when the one that started it dies; Linux only.
+
+    If that one is dead already, nothing happens: the caller has to look.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def is_read(stream: int) -> bool:
+    """Whether anybody holds the other end of this pipe; True of what is no pipe."""
+    look = select.poll()
+    look.register(stream, 0)
+    return not look.poll(0)
 
 
 def deliver(out: Path, stream: BinaryIO) -> None:

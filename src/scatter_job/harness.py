@@ -130,9 +130,12 @@ def _score_apart(score: Callable[[], Any], seconds: float) -> dict[str, Any]:
     answers, answer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
         end_with_parent()
+        if os.getppid() != parent:
+            os._exit(1)
         result = json.dumps(_try_to_score(score)).encode()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -4,11 +4,13 @@ import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 from tests.adapters.chain_networks import RealNetwork, open_network
 from tests.adapters.peers_stage import keep, opened, until
+from tests.adapters.releases import FOLDER
 
 from scatter.adapters.peers import LibP2PPeers
 
@@ -55,3 +57,9 @@ async def asker(stack: AsyncExitStack, holder: LibP2PPeers) -> LibP2PPeers:
     peers = await stack.enter_async_context(opened(2, bootstrap=holder.addresses))
     await until(peers.records)
     return peers
+
+
+@pytest.fixture(params=sorted(FOLDER.iterdir()), ids=lambda folder: folder.name)
+def release(request: pytest.FixtureRequest) -> Path:
+    """What each release left on disk."""
+    return request.param

@@ -329,7 +329,8 @@ async def test_a_damaged_block_is_fetched_again(tmp_path: Path) -> None:
     digest, limit = FOLDER.root.digest, len(MODEL)
     async with gateway(honest) as (source, _):
         await content.fetch(digest, tmp_path / "one", most_bytes=limit, sources=[source])
-        victim = next((tmp_path / "node" / "blocks").rglob(f"{FOLDER.root}"))
+        found = (tmp_path / "node" / "fetched").rglob(f"{FOLDER.root}")
+        victim = next(path for path in found if path.is_file())
         victim.write_bytes(b"torn")
         await content.fetch(digest, tmp_path / "two", most_bytes=limit, sources=[source])
     assert (tmp_path / "two" / "model").read_bytes() == MODEL

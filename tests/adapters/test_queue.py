@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.adapters.releases import restore
 
 from scatter.adapters.durable_queue import DATABASE_FILE, DurableQueue
 from scatter.fakes.queue import FakeQueue
@@ -312,3 +313,49 @@ def test_a_newer_program_with_other_steps_takes_over_what_an_older_one_left(tmp_
         ),
     ]
     assert second.returncode == 0
+
+
+def test_a_line_with_an_older_number_keeps_its_order_and_its_steps_begin_anew(tmp_path):
+    leave(tmp_path, "stops with 0")
+
+    second = start(tmp_path, "goes on")
+    after, _ = second.communicate(timeout=60)
+
+    assert after.splitlines() == [
+        f"job {n}: {did}" for n in (1, 2, 3) for did in ("trains", "trained by goes on, publishes")
+    ]
+    assert second.returncode == 0
+
+
+def test_a_line_with_a_newer_number_is_refused_with_the_remedy(tmp_path):
+    leave(tmp_path, "stops with 2")
+
+    with pytest.raises(QueueUnavailable, match=r"queue\.sqlite was left by a newer program; inst"):
+        asyncio.run(open_once(tmp_path))
+    leave(tmp_path, "stops with 2")
+
+
+async def open_once(folder: Path) -> None:
+    async with DurableQueue.open(folder, OWNER):
+        pass
+
+
+def leave(folder: Path, version: str) -> None:
+    """Runs a program of this version into its first turn, and kills it."""
+    program = start(folder, version)
+    read_until(program, "job 1: stops here")
+    program.send_signal(signal.SIGKILL)
+    program.wait()
+    assert program.stdout is not None
+    program.stdout.close()
+
+
+def test_what_a_release_left_in_line_goes_on_with_its_finished_steps(tmp_path, release):
+    restore(release / "queue.sql", tmp_path / DATABASE_FILE)
+    second = start(tmp_path, "goes on")
+    after, _ = second.communicate(timeout=60)
+
+    assert after.splitlines() == [
+        f"job 1: trained by {release.name}, publishes",
+        *(f"job {n}: {did}" for n in (2, 3) for did in ("trains", "trained by goes on, publishes")),
+    ]

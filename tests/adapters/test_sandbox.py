@@ -1,11 +1,9 @@
 """One suite for every sandbox: what a run brings back, and how it ends when it must not go on."""
 
 import asyncio
+import multiprocessing
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -120,13 +118,17 @@ def test_stops_a_job_that_runs_for_ever_and_all_it_started(train):
 
 
 def any_process_with(text: str) -> bool:
+    return count_processes_with(text) > 0
+
+
+def count_processes_with(text: str) -> int:
+    count = 0
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if text.encode() in entry.read_bytes():
-                return True
+            count += text.encode() in entry.read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return False
+    return count
 
 
 def test_cancelling_kills_the_run(tmp_path, sandbox):
@@ -142,31 +144,35 @@ def test_cancelling_kills_the_run(tmp_path, sandbox):
     assert not any_process_with(str(tmp_path))
 
 
-NODE = """
-import asyncio, sys
-from pathlib import Path
-from scatter.adapters.sandbox import PlainProcess
-from scatter.ports.sandbox import Task
-here = Path(sys.argv[1])
-asyncio.run(PlainProcess().run(Task("train", here / "job", here / "data", here / "output")))
-"""
-
-
-def test_a_plain_process_does_not_outlive_a_node_that_was_killed(tmp_path):
-    task_of(tmp_path, "(data / 'begun').touch(); time.sleep(600)")
-    node = subprocess.Popen([sys.executable, "-c", NODE, tmp_path])
-    until((tmp_path / "data" / "begun").exists)
+@pytest.mark.parametrize("processes", [1, 2], ids=["at its start", "while it scores a model"])
+def test_no_run_outlives_a_killed_node(tmp_path, sandbox, processes):
+    task = slow_evaluation(tmp_path)
+    node = multiprocessing.get_context("spawn").Process(target=run_in, args=(sandbox, task))
+    node.start()
+    while count_processes_with(str(tmp_path)) < processes:
+        assert node.exitcode is None
 
     node.kill()
-    node.wait()
+    node.join()
 
-    until(lambda: not any_process_with(str(tmp_path)))
-
-
-def until(happens: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not happens():
+    deadline = time.monotonic() + 5
+    while any_process_with(str(tmp_path)):
         assert time.monotonic() < deadline
+
+
+def run_in(sandbox, task):
+    asyncio.run(sandbox.run(task))
+
+
+def slow_evaluation(here: Path) -> Task:
+    task = task_of(here, "")
+    (task.job / "job.toml").write_text(JOB.format(kind="evaluate"))
+    (task.job / "evaluate.py").write_text(
+        "import time\ndef evaluate(weights, data, settings): time.sleep(60)\n"
+    )
+    save_file({"w": np.ones(2, "f")}, here / "model.safetensors")
+    models = {"model": here / "model.safetensors"}
+    return Task("evaluate", task.job, task.data, task.output, models, limits=Limits())
 
 
 def test_keeps_the_end_of_a_flood_of_words(train):

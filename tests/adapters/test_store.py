@@ -7,10 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import BigInteger, Column, MetaData, Table, create_engine, text
+from tests.adapters.releases import CURSOR, WORK, restore, value_of
 
 from scatter.adapters.store import DATABASE_FILE, SqlStore, StoreInUse, StoreUnavailable
-from scatter.adapters.store_tables import bring_up_to_date, compare, tables
+from scatter.adapters.store_tables import MIGRATIONS, bring_up_to_date, compare, tables, works
 from scatter.fakes.store import FakeStore
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Address, BlockNumber, JobId
@@ -219,4 +220,77 @@ class TestTheMigrations:
             tables.create_all(connection)
             connection.execute(text("ALTER TABLE records DROP COLUMN sealed"))
             assert "records has columns" in compare(connection)[0]
+        engine.dispose()
+
+
+NEXT = (
+    *MIGRATIONS,
+    (
+        "ALTER TABLE works RENAME COLUMN note TO remark",
+        "ALTER TABLE works ADD COLUMN attempts BIGINT DEFAULT 1 NOT NULL",
+    ),
+)
+"""The program after this one: it renames a column, and adds one."""
+
+
+def next_tables() -> MetaData:
+    declared = MetaData()
+    for table in tables.sorted_tables:
+        columns = [
+            Column(
+                "remark" if column.name == "note" else column.name,
+                column.type,
+                primary_key=column.primary_key,
+                nullable=column.nullable,
+            )
+            for column in table.columns
+        ]
+        if table is works:
+            columns.append(Column("attempts", BigInteger, nullable=False))
+        Table(table.name, declared, *columns)
+    return declared
+
+
+class TestAnUpgrade:
+    async def test_opens_what_every_release_left(self, tmp_path: Path, release: Path) -> None:
+        restore(release / "store.sql", tmp_path / DATABASE_FILE)
+
+        async with opened(tmp_path) as store:
+            for kind in Kind:
+                assert await store.recall(kind, JobId(1), "own") == value_of(kind)
+            assert await store.cursor() == CURSOR
+            assert list(await store.works()) == [WORK]
+
+    async def test_to_a_program_with_other_columns_loses_nothing_and_is_not_undone(
+        self, tmp_path: Path, release: Path
+    ) -> None:
+        restore(release / "store.sql", tmp_path / DATABASE_FILE)
+        engine = create_engine(f"sqlite:///{tmp_path / DATABASE_FILE}")
+        with engine.begin() as connection:
+            bring_up_to_date(connection, NEXT, next_tables())
+            rows = connection.execute(text("SELECT role, remark, attempts FROM works")).all()
+        engine.dispose()
+
+        assert rows == [(WORK.role, WORK.note, 1)]
+        with pytest.raises(StoreDamaged, match="install the newer program again"):
+            async with opened(tmp_path):
+                pass
+
+    async def test_that_fails_half_way_leaves_the_older_database_whole(
+        self, tmp_path: Path, release: Path
+    ) -> None:
+        restore(release / "store.sql", tmp_path / DATABASE_FILE)
+        broken = (*NEXT, ("CREATE TABLE works (again BIGINT)",))
+        async with opened(tmp_path) as store:
+            with pytest.raises(StoreUnavailable, match="already exists"):
+                await store._run(lambda connection: bring_up_to_date(connection, broken))
+
+        async with opened(tmp_path) as store:
+            assert list(await store.works()) == [WORK]
+
+    def test_from_the_first_schema_to_the_next_program_s_is_the_sum_of_its_steps(self) -> None:
+        engine = create_engine("sqlite://")
+        with engine.begin() as connection:
+            bring_up_to_date(connection, NEXT, next_tables())
+            assert "works has columns" in compare(connection)[0]
         engine.dispose()

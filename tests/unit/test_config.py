@@ -109,6 +109,7 @@ def test_what_is_rendered_reads_back_the_same(written, tmp_path):
         (LEAST + '[sandbox]\ntrusted_jobs = ["Qm"]', "sandbox.trusted_jobs has 'Qm'"),
         (LEAST + '[store]\nurl = "postgresql://me:pw@db/x"', "set PGPASSWORD instead"),
         (LEAST + '[store]\nurl = "mysql://db"', "must begin with postgresql:// or sqlite:"),
+        (LEAST + "[content]\nquota_gigabytes = 0", "content.quota_gigabytes must be a whole"),
         (LEAST + "[queue]\nconcurrency = 0", "must be a whole number from 1 to 64"),
         (LEAST + '[queue]\norder = "size"', "order"),
         (LEAST + TOPIC + TOPIC, 'trainer.topics names "digits" twice'),

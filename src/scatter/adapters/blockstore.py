@@ -86,13 +86,9 @@ class BlockStore:
             sync(shard)
         sync(self._folder)
 
-    def take_over(self, other: "BlockStore") -> None:
-        """Moves all blocks of a store on the same disk here, and removes that store."""
-        for shard in other._shards():
-            (self._folder / shard.name).mkdir(exist_ok=True)
-            for path in shard.iterdir():
-                path.replace(self._folder / shard.name / path.name)
-        other.remove()
+    def size(self) -> int:
+        """Bytes of all blocks."""
+        return sum(path.stat().st_size for shard in self._shards() for path in shard.iterdir())
 
     def remove(self) -> None:
         """Removes the store and all that is in it."""

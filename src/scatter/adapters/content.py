@@ -1,14 +1,14 @@
 """A node's published folders: its own on disk, those of others from trustless gateways.
 
-A folder of others grows in a store of its own and joins the node's blocks once it is complete, so
-the node serves whole folders only, what is refused leaves nothing behind, and what was cut off goes
-on where it stopped.
+A folder of others grows in a store of its own and is served once it is complete, so the node serves
+whole folders only, what is refused leaves nothing behind, and what was cut off goes on where it
+stopped. All of them together keep to a quota.
 """
 
 import asyncio
 import ssl
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
@@ -18,6 +18,7 @@ import anyio.to_thread
 import httpx
 
 from scatter.adapters.blockstore import BlockStore, cut_folder, write_folder
+from scatter.adapters.fetched import FetchedFolders, NoRoom
 from scatter.adapters.gateway_client import GatewayLacks, GatewayRefused, Patience, download
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Digest
@@ -28,8 +29,7 @@ from scatter.unixfs.nodes import NodeRefused
 from scatter.unixfs.walking import Walk, read_folder
 
 _MOST_SOURCES: Final = 16
-_MOST_PARTIAL: Final = 32
-"""Folders of others that may lie about unfinished; the oldest go first."""
+QUOTA_BYTES: Final = 32 << 30
 
 
 class StoredContent:
@@ -40,14 +40,18 @@ class StoredContent:
         folder: Path,
         *,
         most_bytes: int = 8 << 30,
+        quota_bytes: int = QUOTA_BYTES,
         most_fetches: int = 4,
         patience: Patience | None = None,
     ) -> None:
-        """Publishes folders of at most `most_bytes`; runs `most_fetches` at once, the rest wait."""
-        self.blocks = BlockStore(folder / "blocks")
+        """Publishes folders of at most `most_bytes`; runs `most_fetches` at once, the rest wait.
+
+        The blocks of others take at most `quota_bytes`.
+        """
+        self._own = BlockStore(folder / "blocks")
+        self._fetched = FetchedFolders(folder, quota_bytes)
+        self.blocks = Shelves(self._own, self._fetched)
         """What `scatter.adapters.gateway` serves."""
-        self._partial = folder / "partial"
-        self._partial.mkdir(parents=True, exist_ok=True)
         self._most_bytes = most_bytes
         self._patience = patience or Patience()
         self._fetches = asyncio.Semaphore(most_fetches)
@@ -85,31 +89,35 @@ class StoredContent:
         kept: set[Cid] = set()
 
         def keep(cid: Cid, block: bytes | memoryview) -> None:
-            self.blocks.put(cid, block)
+            self._own.put(cid, block)
             kept.add(cid)
 
         digest = cut_folder(folder, keep, self._most_bytes)
-        self.blocks.settle(kept)
+        self._own.settle(kept)
         return digest
 
     async def _fetch(
         self, digest: Digest, into: Path, most_bytes: int, sources: Sequence[str]
     ) -> None:
-        walk = Walk(digest, most_bytes)
-        partial = await anyio.to_thread.run_sync(self._open_partial, str(walk.root))
+        walk = Walk(digest, min(most_bytes, self._fetched.most_bytes))
+        name = str(walk.root)
+        arriving = await anyio.to_thread.run_sync(self._fetched.begin, name)
         try:
-            await anyio.to_thread.run_sync(self._resume, walk, partial)
-            failures = await self._ask(walk, partial, sources)
+            await anyio.to_thread.run_sync(self._resume, walk, arriving)
+            failures = await self._ask(walk, name, sources)
             if walk.wanted:
                 raise ContentNotFound(f"Nobody serves {walk.root}: {'; '.join(failures)}")
-            await anyio.to_thread.run_sync(self._write, digest, into, most_bytes, partial)
-        except NodeRefused:
-            await anyio.to_thread.run_sync(partial.remove)
+            await anyio.to_thread.run_sync(self._write, digest, into, most_bytes, arriving)
+            await anyio.to_thread.run_sync(self._fetched.finish, name)
+        except (NodeRefused, NoRoom):
+            await anyio.to_thread.run_sync(self._fetched.drop, name)
             raise
-        await anyio.to_thread.run_sync(self.blocks.take_over, partial)
+        finally:
+            self._fetched.stop(name)
 
-    async def _ask(self, walk: Walk, partial: BlockStore, sources: Sequence[str]) -> list[str]:
+    async def _ask(self, walk: Walk, name: str, sources: Sequence[str]) -> list[str]:
         """Asks one source after the other; returns what went wrong."""
+        keep = partial(self._fetched.put, name)
         failures = [] if sources else ["no gateway is known."]
         async with httpx.AsyncClient(
             follow_redirects=False,
@@ -121,7 +129,7 @@ class StoredContent:
                 if not walk.wanted:
                     break
                 try:
-                    await download(client, source, walk, partial.put, self._patience)
+                    await download(client, source, walk, keep, self._patience)
                 except (GatewayRefused, GatewayLacks) as error:
                     failures.append(f"{source[:80]!r}: {error}")
         return failures
@@ -131,48 +139,61 @@ class StoredContent:
         return ssl.create_default_context()
 
     def _write(
-        self, digest: Digest, into: Path, most_bytes: int, partial: BlockStore | None = None
+        self, digest: Digest, into: Path, most_bytes: int, arriving: BlockStore | None = None
     ) -> bool:
         """Writes the folder from the blocks at hand; whether they were all there."""
 
         def get(cid: Cid) -> bytes:
-            block = self._find(cid, partial)
+            block = self._find(cid, arriving)
             if block is None:
                 raise _BlockMissing(f"Block {cid} was lost on the way to {into}; fetch again.")
             return block
 
-        if partial is None and not self.blocks.has(Cid.of_folder(digest)):
+        if arriving is None and not self.blocks.has(Cid.of_folder(digest)):
             return False
         try:
             write_folder(read_folder(digest, get, most_bytes), into)
         except _BlockMissing:
-            if partial:
+            if arriving:
                 raise
             return False
+        self._fetched.use(folder_text(digest))
         return True
 
-    def _resume(self, walk: Walk, partial: BlockStore) -> None:
-        """Takes the blocks that an earlier attempt left, and those that other folders share."""
+    def _resume(self, walk: Walk, arriving: BlockStore) -> None:
+        """Takes the blocks that an earlier attempt left, and copies those that other folders share:
+        each of them may go before this one.
+        """
         found = True
         while found:
             found = False
             for cid in tuple(walk.wanted):
-                block = self._find(cid, partial)
+                block = self._find(cid, arriving)
                 if block is not None:
                     walk.take(cid, block)
+                    if not arriving.has(cid):
+                        self._fetched.put(str(walk.root), cid, block)
                     found = True
 
-    def _find(self, cid: Cid, partial: BlockStore | None) -> bytes | None:
-        block = None if partial is None else partial.get(cid)
+    def _find(self, cid: Cid, arriving: BlockStore | None) -> bytes | None:
+        block = None if arriving is None else arriving.get(cid)
         return self.blocks.get(cid) if block is None else block
 
-    def _open_partial(self, text: str) -> BlockStore:
-        """The store of an unfinished folder; drops the oldest of those that nobody waits for."""
-        idle = [path for path in self._partial.iterdir() if path.name not in self._locks]
-        idle.sort(key=lambda path: path.stat().st_mtime)
-        for path in idle[: max(0, len(idle) - _MOST_PARTIAL)]:
-            BlockStore(path).remove()
-        return BlockStore(self._partial / text)
+
+class Shelves:
+    """All that a node serves: its own blocks, and those of whole folders of others."""
+
+    def __init__(self, own: BlockStore, fetched: FetchedFolders) -> None:
+        self._own, self._fetched = own, fetched
+
+    def get(self, cid: Cid) -> bytes | None:
+        """The block, verified; None when it is not here."""
+        block = self._own.get(cid)
+        return self._fetched.get(cid) if block is None else block
+
+    def has(self, cid: Cid) -> bool:
+        """Whether a block of this name is here, perhaps damaged."""
+        return self._own.has(cid) or self._fetched.has(cid)
 
 
 class _BlockMissing(ContentNotFound):

@@ -19,7 +19,8 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from scatter.mechanism.units import Address, JobId
@@ -30,7 +31,9 @@ T = TypeVar("T")
 DATABASE_FILE: Final = "queue.sqlite"
 QUEUE: Final = "sandbox"
 SCHEMA_NUMBER: Final = "1"
-"""Of what stands in the database. Raise it only with code that brings old work along."""
+"""Of what stands in the database. Raise it when a turn's old steps mean nothing to a newer program:
+then whoever stands in line keeps the place, and a turn that was cut short begins anew.
+"""
 STEP: Final = "once"
 _MOST_THREADS: Final = 32
 _IN_LINE: Final = ["ENQUEUED", "PENDING"]
@@ -80,6 +83,7 @@ class DurableQueue(Queue):
         _open(queue)
         try:
             _launch(_configure(address, account, poll_seconds))
+            await queue._blocking(_bring_along, address)
             await queue._blocking(_declare_queue, concurrency, poll_seconds)
             queue._entered = {place.entry for place in await queue.line()}
             yield queue
@@ -267,6 +271,26 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Asyncio task cancelled")
 
 
+def _bring_along(address: str) -> None:
+    """Enters anew, in its order, what a program with an older number left.
+
+    Killed in between, it goes on at the next start: whoever stands there already is passed over.
+    """
+    rows = _rows_in_line()
+    present = {_entry_of(row) for row in rows if row.app_version == SCHEMA_NUMBER}
+    older = [row for row in rows if row.app_version != SCHEMA_NUMBER]
+    known = {str(number) for number in range(int(SCHEMA_NUMBER))}
+    if any(row.app_version not in known for row in older):
+        raise QueueUnavailable(
+            f"the line in {_hide_password(address)} was left by a newer program; install that again"
+        )
+    for row in older:
+        if (entry := _entry_of(row)) not in present:
+            _enqueue(entry, row.priority or 0)
+    if older:
+        DBOS.delete_workflows([row.workflow_id for row in older])
+
+
 def _declare_queue(concurrency: int, poll_seconds: float) -> None:
     DBOS.register_queue(
         QUEUE,
@@ -298,19 +322,27 @@ def _enqueue(entry: Entry, rank: int) -> None:
 
 
 def _read_line() -> Sequence[Place]:
+    return [
+        Place(_entry_of(row), row.status == "PENDING", (row.created_at or 0) // 1_000)
+        for row in _rows_in_line()
+    ]
+
+
+def _rows_in_line() -> list[WorkflowStatus]:
     rows = DBOS.list_workflows(queue_name=QUEUE, status=_IN_LINE, load_output=False)
     rows.sort(key=lambda row: (row.status != "PENDING", row.priority or 0, row.created_at or 0))
-    return [
-        Place(
-            Entry(_ROLES[row.name], JobId(int(row.input["args"][0]))),
-            row.status == "PENDING",
-            (row.created_at or 0) // 1_000,
-        )
-        for row in rows
-        if row.name in _ROLES and row.input is not None
-    ]
+    return [row for row in rows if row.name in _ROLES and row.input is not None]
+
+
+def _entry_of(row: WorkflowStatus) -> Entry:
+    assert row.input is not None, "rows in line have one"
+    return Entry(_ROLES[row.name], JobId(int(row.input["args"][0])))
 
 
 def _say_unavailable(error: SQLAlchemyError) -> str:
     reason = str(error).splitlines()[0]
     return f"the queue's database does not take this now: {reason}"
+
+
+def _hide_password(address: str) -> str:
+    return make_url(address).render_as_string(hide_password=True)

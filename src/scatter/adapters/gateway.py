@@ -8,7 +8,7 @@ Source: the Trustless Gateway specification of IPFS.
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, Protocol
 
 import anyio.to_thread
 from starlette.applications import Starlette
@@ -17,7 +17,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from scatter.adapters.blockstore import BlockStore
 from scatter.mechanism.errors import BadInput
 from scatter.unixfs.car import header, section
 from scatter.unixfs.cid import Cid
@@ -31,8 +30,16 @@ _BATCH_BYTES: Final = 1 << 20
 _CAR_TYPE: Final = f"{CAR}; version=1; order=dfs; dups=n"
 
 
+class Blocks(Protocol):
+    """What a gateway needs of a store."""
+
+    def get(self, cid: Cid) -> bytes | None: ...
+
+    def has(self, cid: Cid) -> bool: ...
+
+
 def gateway_app(
-    blocks: BlockStore, *, most_at_once: int = 32, patience_seconds: float = 30.0
+    blocks: Blocks, *, most_at_once: int = 32, patience_seconds: float = 30.0
 ) -> Starlette:
     """An ASGI application; mount it where others reach it, and publish the base address.
 
@@ -44,7 +51,7 @@ def gateway_app(
 
 
 class _Gateway:
-    def __init__(self, blocks: BlockStore, most_at_once: int, patience_seconds: float) -> None:
+    def __init__(self, blocks: Blocks, most_at_once: int, patience_seconds: float) -> None:
         self.blocks = blocks
         self.slots = asyncio.Semaphore(most_at_once)
         self.patience_seconds = patience_seconds

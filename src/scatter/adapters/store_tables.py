@@ -5,6 +5,7 @@ checks that the sum of the migrations is the tables, and `bring_up_to_date` that
 database is what it claims to be. Never change a migration: add one.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import (
@@ -85,32 +86,40 @@ class WrongSchema(Exception):
     """The database is newer than this program, or not what its number says; the text says which."""
 
 
-def bring_up_to_date(connection: Connection) -> None:
-    """Runs the migrations that the database lacks, in the transaction of `connection`."""
+def bring_up_to_date(
+    connection: Connection,
+    migrations: Sequence[Sequence[str]] = MIGRATIONS,
+    declared: MetaData = tables,
+) -> None:
+    """Runs the migrations that the database lacks, in the transaction of `connection`.
+
+    Raises WrongSchema when the database is newer, or does not have the `declared` tables then.
+    """
     bytes_type = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
     if not inspect(connection).has_table("facts"):
         connection.execute(text(_FACTS))
         write_fact(connection, _SCHEMA, "0")
     reached = int(read_fact(connection, _SCHEMA) or "0")
-    if reached > len(MIGRATIONS):
+    newest = len(migrations)
+    if reached > newest:
         raise WrongSchema(
-            f"its schema is number {reached}, this program knows {len(MIGRATIONS)}; "
+            f"its schema is number {reached}, this program knows {newest}; "
             "install the newer program again"
         )
-    for statements in MIGRATIONS[reached:]:
+    for statements in migrations[reached:]:
         for statement in statements:
             connection.execute(text(statement.format(bytes=bytes_type)))
-    if reached < len(MIGRATIONS):
-        write_fact(connection, _SCHEMA, str(len(MIGRATIONS)))
-    if differences := compare(connection):
-        raise WrongSchema(f"its tables are not those of schema {len(MIGRATIONS)}: {differences[0]}")
+    if reached < newest:
+        write_fact(connection, _SCHEMA, str(newest))
+    if differences := compare(connection, declared):
+        raise WrongSchema(f"its tables are not those of schema {newest}: {differences[0]}")
 
 
-def compare(connection: Connection) -> list[str]:
+def compare(connection: Connection, declared: MetaData = tables) -> list[str]:
     """Where the database differs from the declared tables; one line each."""
     found = inspect(connection)
     differences = []
-    for table in tables.sorted_tables:
+    for table in declared.sorted_tables:
         if not found.has_table(table.name):
             differences.append(f"{table.name} is missing")
             continue

@@ -15,17 +15,9 @@ from scatter.node.config import Config, read_config
 from scatter.node.logs import open_log
 from scatter.node.signals import stop_on_signals
 from scatter.node.token import read_token
-from scatter.simulation.adversaries import FalseChallenger, RandomWeightsTrainer, SwappingValidator
-
-_CHEATS = {
-    "": Casting(),
-    "trainer": Casting(trainer=RandomWeightsTrainer),
-    "validator": Casting(validator=SwappingValidator),
-    "challenger": Casting(challenger=FalseChallenger),
-}
 
 
-def play(config_file: Path, log: Path, cheating_part: str, environ: Mapping[str, str]) -> None:
+def play(config_file: Path, log: Path, casting: Casting, environ: Mapping[str, str]) -> None:
     """Runs the node until it is told to end; its output goes to `log`.
 
     `environ` is that of the demo: the server from which this process was forked may be older.
@@ -39,7 +31,7 @@ def play(config_file: Path, log: Path, cheating_part: str, environ: Mapping[str,
     account = load_key(config.keystore, config.password_file.read_text().strip())
     open_log(config.log)
     known = Secrets(account, read_token(config.http.token_file))
-    asyncio.run(_run(config, known, _CHEATS[cheating_part]))
+    asyncio.run(_run(config, known, casting))
 
 
 async def _run(config: Config, known: Secrets, casting: Casting) -> None:

@@ -37,7 +37,7 @@ from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.parameters import Parameters
 from scatter.mechanism.units import UNIT, Digest, Seconds
 from scatter.node.amounts import HostPort
-from scatter.node.app import PEER_KEY_FILE
+from scatter.node.app import HONEST, PEER_KEY_FILE, Casting
 from scatter.node.config import (
     Config,
     GatewaySettings,
@@ -52,6 +52,7 @@ from scatter.node.config import (
 from scatter.node.config_text import render
 from scatter.node.running import find_http
 from scatter.node.token import new_token, write_secret
+from scatter.simulation.adversaries import FalseChallenger, RandomWeightsTrainer, SwappingValidator
 
 TOPIC = "handwritten-digits"
 SENDING = SendingPatience(poll=0.1)
@@ -60,6 +61,11 @@ _ANSWER_SECONDS = 300.0
 _END_SECONDS = 4.0
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["scatter.demo.preload"])
+_CHEATS = {
+    "trainer": Casting(trainer=RandomWeightsTrainer),
+    "validator": Casting(validator=SwappingValidator),
+    "challenger": Casting(challenger=FalseChallenger),
+}
 
 
 class NodeFailed(ScatterError):
@@ -73,6 +79,7 @@ class Node:
     actor: Actor
     folder: Path
     config: Config
+    casting: Casting = HONEST
     process: BaseProcess | None = field(default=None, repr=False)
 
     @property
@@ -90,7 +97,7 @@ class Node:
             args=(
                 self.config_file,
                 self.log,
-                self.actor.part if self.actor.malicious else "",
+                self.casting,
                 dict(os.environ),
             ),
             name=self.actor.name,
@@ -234,7 +241,7 @@ async def set_stage(
             *(chain.transfer(actor.account, INITIAL_SUPPLY) for actor in cast.actors)
         )
         nodes = await asyncio.to_thread(
-            _furnish, folder, cast, shares, trusted, parameters.challenge_window
+            furnish, folder, cast, shares, trusted, parameters.challenge_window
         )
         stack.push_async_exit(partial(_end_all, list(nodes.values())))
         await _start_server()
@@ -301,7 +308,7 @@ async def _take_roles(cast: Cast, nodes: Mapping[str, Node], parameters: Paramet
     )
 
 
-def _furnish(
+def furnish(
     folder: Path, cast: Cast, shares: Path, trusted: Sequence[Digest], challenge: Seconds
 ) -> dict[str, Node]:
     """Writes the folder of every node: configuration, keystore, password, token, peer key."""
@@ -331,7 +338,8 @@ def _furnish(
             write_secret(config.data / PEER_KEY_FILE, bootstrap_key.hex())
         home = folder / "nodes" / actor.slug
         (home / "node.toml").write_text(render(config, home))
-        nodes[actor.name] = Node(actor, home, config)
+        casting = _CHEATS[actor.part] if actor.malicious else HONEST
+        nodes[actor.name] = Node(actor, home, config, casting)
     return nodes
 
 

@@ -87,6 +87,7 @@ class Duties:
 class Casting:
     """Who does the duties. Only code that embeds a node can cast others, no configuration can."""
 
+    requester: type[Requester] = Requester
     trainer: type[Trainer] = Trainer
     validator: type[Validator] = Validator
     challenger: type[Challenger] = Challenger
@@ -124,7 +125,7 @@ async def run(
         chain = await stack.enter_async_context(
             open_chain(deployment, secrets.account, rpc_url=config.rpc or None)
         )
-        content = StoredContent(config.data / "content")
+        content = StoredContent(config.data / "content", quota_bytes=config.quota_bytes)
         peers = await stack.enter_async_context(_open_peers(config, secrets, deployment, gateway))
         sandbox = Turns(open_sandbox(Isolation.NONE).sandbox, config.data / "work" / "runs")
         queue = await stack.enter_async_context(
@@ -263,7 +264,7 @@ def _duties(config: Config, surroundings: Surroundings, casting: Casting) -> Dut
     }
     has = config.roles.__contains__
     return Duties(
-        requester=Requester(surroundings, patience) if has(RoleName.REQUESTER) else None,
+        requester=(casting.requester(surroundings, patience) if has(RoleName.REQUESTER) else None),
         trainer=(
             casting.trainer(surroundings, policy, offers, patience)
             if has(RoleName.TRAINER)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from scatter.adapters.content import QUOTA_BYTES
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import BasisPoints, Digest, Seconds, Tokens
 from scatter.node.amounts import HostPort, read_host_port, read_score, read_tokens
@@ -153,6 +154,8 @@ class Config:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     store: str = ""
     """A database URL without password; empty is SQLite in the data folder."""
+    quota_bytes: int = QUOTA_BYTES
+    """What the blocks of others take on the disk, at most."""
     concurrency: int = 1
     """How many jobs run in the sandbox at once."""
     order: Order = Order.FIFO
@@ -201,6 +204,7 @@ def _config(top: Table) -> Config:
         peers=_peers(top.table("peers")),
         sandbox=_sandbox(top.table("sandbox")),
         store=_store_url(top.table("store")),
+        quota_bytes=_quota(top.table("content")),
         concurrency=concurrency,
         order=order,
         topics=_topics(top.table("trainer")),
@@ -331,6 +335,12 @@ def _store_url(table: Table) -> str:
     if url and not url.startswith(("sqlite:", "postgresql")):
         raise table.mistake("url", "must begin with postgresql:// or sqlite:, or be left out")
     return url
+
+
+def _quota(table: Table) -> int:
+    gigabytes = table.integer("quota_gigabytes", QUOTA_BYTES >> 30, 1, 1 << 20)
+    table.refuse_unknown()
+    return gigabytes << 30
 
 
 def _queue(table: Table) -> tuple[int, Order]:
