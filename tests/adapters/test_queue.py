@@ -6,13 +6,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
-from scatter.adapters.durable_queue import DATABASE_FILE, DurableQueue
+from scatter.adapters.durable_queue import DATABASE_FILE, DurableQueue, MillisecondConnection
 from scatter.fakes.queue import FakeQueue
 from scatter.mechanism.units import Address, JobId
 from scatter.ports.queue import Entry, Queue, QueueUnavailable
@@ -310,3 +311,13 @@ def test_a_newer_program_with_other_steps_takes_over_what_an_older_one_left(tmp_
         ),
     ]
     assert second.returncode == 0
+
+
+async def test_asks_an_old_sqlite_for_milliseconds_and_gets_them():
+    """From Python 3.12 on DBOS does; SQLite before 3.42 would answer NULL."""
+    before = time.time()
+
+    with closing(sqlite3.connect(":memory:", factory=MillisecondConnection)) as connection:
+        (answer,) = connection.execute("SELECT unixepoch('subsec')").fetchone()
+
+    assert before - 0.001 <= answer <= time.time()
