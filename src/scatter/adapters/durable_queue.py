@@ -223,17 +223,15 @@ class MillisecondConnection(sqlite3.Connection):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        if self.execute("SELECT unixepoch('subsec')").fetchone() == (None,):
+        if sqlite3.sqlite_version_info < (3, 42):
             self.create_function("unixepoch", 1, lambda _: time.time_ns() // 1_000_000 / 1_000)
 
 
 def _configure(address: str, account: Address, poll_seconds: float) -> DBOSConfig:
-    on_sqlite = address.startswith("sqlite:")
+    own = {"connect_args": {"factory": MillisecondConnection}}
     return {
         "name": "scatter",
-        "db_engine_kwargs": {"connect_args": {"factory": MillisecondConnection}}
-        if on_sqlite
-        else None,
+        "db_engine_kwargs": own if address.startswith("sqlite:") else None,
         "system_database_url": address,
         "dbos_system_schema": f"queue_{account[2:].lower()}",
         "application_version": SCHEMA_NUMBER,
