@@ -75,6 +75,7 @@ def _run_by_turns(
     peers: list[Run] = []
     for _ in range(repeats):
         ours.append(run_apart(average, paths, target))
+        target.unlink()  # To replace a file of 100 MB would cost as much as a model.
         if flower is not None:
             peers.append(_run_flower(flower, paths))
     if repeats > 2:

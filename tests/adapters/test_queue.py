@@ -6,14 +6,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 from tests.adapters.releases import restore
 
-from scatter.adapters.durable_queue import DATABASE_FILE, DurableQueue
+from scatter.adapters.durable_queue import DATABASE_FILE, DurableQueue, MillisecondConnection
 from scatter.fakes.queue import FakeQueue
 from scatter.mechanism.units import Address, JobId
 from scatter.ports.queue import Entry, Queue, QueueUnavailable
@@ -359,3 +360,13 @@ def test_what_a_release_left_in_line_goes_on_with_its_finished_steps(tmp_path, r
         f"job 1: trained by {release.name}, publishes",
         *(f"job {n}: {did}" for n in (2, 3) for did in ("trains", "trained by goes on, publishes")),
     ]
+
+
+async def test_asks_an_old_sqlite_for_milliseconds_and_gets_them():
+    """From Python 3.12 on DBOS does; SQLite before 3.42 would answer NULL."""
+    before = time.time()
+
+    with closing(sqlite3.connect(":memory:", factory=MillisecondConnection)) as connection:
+        (answer,) = connection.execute("SELECT unixepoch('subsec')").fetchone()
+
+    assert before - 0.001 <= answer <= time.time()

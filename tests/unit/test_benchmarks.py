@@ -13,7 +13,7 @@ HERE = Path(command.__file__).parent
 MACHINE = Machine(cores=2, load=0.1, python="3.11", system="Linux", files="/files")
 
 
-@pytest.mark.parametrize("name", [*command.NAMES, command.LONG])
+@pytest.mark.parametrize("name", [*command.NAMES, *command.LONG])
 def test_every_benchmark_can_be_run_by_its_name(name):
     assert callable(command.load(name))
 
@@ -21,7 +21,7 @@ def test_every_benchmark_can_be_run_by_its_name(name):
 def test_no_benchmark_is_left_out():
     measuring = {path.stem for path in HERE.glob("*.py") if "\ndef measure(" in path.read_text()}
 
-    assert measuring == {*command.NAMES, command.LONG}
+    assert measuring == {*command.NAMES, *command.LONG}
 
 
 def test_an_absolute_target_bounds_the_median():

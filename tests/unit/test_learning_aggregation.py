@@ -58,6 +58,18 @@ def test_is_the_same_to_the_last_bit_every_time(tmp_path, save):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_puts_every_block_of_every_tensor_at_its_place(tmp_path):
+    draw = np.random.default_rng(3)
+    shapes = {"half": np.float16, "single": np.float32, "double": np.float64, "count": np.int32}
+    schema = ModelSchema({n: TensorType(np.dtype(t).name, (LENGTH,)) for n, t in shapes.items()})
+    weights = {name: (100 * draw.random(LENGTH)).astype(kind) for name, kind in shapes.items()}
+    save_file(weights, tmp_path / "model")
+
+    aggregate([(tmp_path / "model", 1.0)], schema, tmp_path / "mean")
+
+    assert all(np.array_equal(load_file(tmp_path / "mean")[n], weights[n]) for n in weights)
+
+
 def test_takes_whole_numbers_from_the_heaviest_model(tmp_path, save):
     paths = save(*(np.full(3, value, np.int64) for value in (1, 2, 3)))
 

@@ -219,9 +219,23 @@ def _open(queue: DurableQueue) -> None:
     _opened.append(queue)
 
 
+class MillisecondConnection(sqlite3.Connection):
+    """SQLite with the milliseconds for which DBOS asks it under Python 3.12 and later.
+
+    SQLite before 3.42 knows only whole seconds and answers NULL. Debian 12 has 3.40.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        if sqlite3.sqlite_version_info < (3, 42):
+            self.create_function("unixepoch", 1, lambda _: time.time_ns() // 1_000_000 / 1_000)
+
+
 def _configure(address: str, account: Address, poll_seconds: float) -> DBOSConfig:
+    own = {"connect_args": {"factory": MillisecondConnection}}
     return {
         "name": "scatter",
+        "db_engine_kwargs": own if address.startswith("sqlite:") else None,
         "system_database_url": address,
         "dbos_system_schema": f"queue_{account[2:].lower()}",
         "application_version": SCHEMA_NUMBER,

@@ -13,9 +13,18 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """The program `scatter`."""
+    """The program `scatter`. Who installed the wheel alone is told what comes next."""
     INTERRUPT.leave_at_once()
-    from scatter.cli.application import run
+    try:
+        from scatter.cli.application import run
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.split(".")[0] == "scatter":
+            raise
+        sys.exit(
+            f"scatter: the library {missing.name} is not installed. Install all of them: "
+            f"{sys.executable} -m pip install --no-deps --require-hashes "
+            f"-r {sys.prefix}/share/scatter/requirements.txt"
+        )
 
     try:
         INTERRUPT.raise_in_command()

@@ -1,7 +1,8 @@
 """The aggregate of several models: their weighted mean, tensor by tensor (FedAvg).
 
 Streamed: one block of each model at a time, through buffers that are used again, so memory grows
-neither with the number of models nor with their size. Every step is one IEEE operation per
+neither with the number of models nor with their size. A few threads share the blocks, for half of
+the work is copying, and one alone leaves the other cores idle. Every step is one IEEE operation per
 element, in the order in which the models are given, so the same models in the same order give the
 same bytes on every machine.
 
@@ -10,8 +11,12 @@ nothing: an integer or truth tensor is taken whole from the model of the largest
 first of them if several have it.
 """
 
-from collections.abc import Callable, Sequence
+import os
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +26,7 @@ from scatter.learning.model_file import (
     BLOCK_BYTES,
     ModelRefused,
     OpenModel,
+    Write,
     check_model,
     open_model,
     write_model,
@@ -30,6 +36,8 @@ from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Score
 
 MOST_MODELS: Final = 64
+MOST_THREADS: Final = 4
+"""More would wait for the memory, not for each other."""
 
 Block = np.ndarray[Any, np.dtype[Any]]
 
@@ -58,7 +66,7 @@ def aggregate(models: Sequence[tuple[Path, float]], schema: ModelSchema, target:
     shares = _shares([weight for _, weight in models])
     with ExitStack() as stack:
         opened = [stack.enter_context(open_model(path, schema)) for path, _ in models]
-        write_model(target, schema, lambda append: _fill(opened, shares, append))
+        write_model(target, schema, lambda write: _fill(opened, shares, write))
 
 
 def _shares(weights: Sequence[float]) -> list[float]:
@@ -70,55 +78,94 @@ def _shares(weights: Sequence[float]) -> list[float]:
     return [weight / total for weight in weights]
 
 
-def _fill(
-    models: Sequence[OpenModel], shares: Sequence[float], append: Callable[[memoryview], None]
+def _fill(models: Sequence[OpenModel], shares: Sequence[float], write: Write) -> None:
+    """Each thread takes the next span until none is left, or until one of them fails."""
+    spans = _spans(models[0].schema)
+    threads = min(MOST_THREADS, len(spans), len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(threads, "aggregate") as pool:
+        working = [pool.submit(_work, models, shares, spans, write) for _ in range(threads)]
+        for done in as_completed(working):
+            if done.exception():
+                spans.clear()
+    for done in working:
+        done.result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A piece of one tensor, as long as a block or as what is left."""
+
+    name: str
+    tensor: TensorType
+    start: int
+    """Within the tensor."""
+    place: int
+    """Among the bytes of all tensors."""
+
+    @property
+    def size(self) -> int:
+        return min(BLOCK_BYTES, self.tensor.size - self.start)
+
+
+def _spans(schema: ModelSchema) -> deque[_Span]:
+    spans, place = deque[_Span](), 0
+    for name, tensor in schema.tensors.items():
+        for start in range(0, tensor.size, BLOCK_BYTES):
+            spans.append(_Span(name, tensor, start, place + start))
+        place += tensor.size
+    return spans
+
+
+def _work(
+    models: Sequence[OpenModel], shares: Sequence[float], spans: deque[_Span], write: Write
 ) -> None:
     heaviest = models[max(range(len(shares)), key=shares.__getitem__)]
-    raw = np.empty(BLOCK_BYTES, np.uint8)
-    for name, tensor in models[0].schema.tensors.items():
-        mean = _Mean(tensor)
-        for start in range(0, tensor.size, BLOCK_BYTES):
-            block = raw[: min(BLOCK_BYTES, tensor.size - start)]
-            if tensor.is_float:
-                append(mean.of_block(models, shares, name, start, block))
-            else:
-                heaviest.read(name, start, block.data)
-                append(block.data)
+    mean = _Mean()
+    while spans:
+        try:
+            span = spans.popleft()
+        except IndexError:
+            return  # Another thread took the last one.
+        if span.tensor.is_float:
+            write(span.place, mean.of_span(models, shares, span))
+        else:
+            write(span.place, mean.read(heaviest, span).data)
 
 
 class _Mean:
-    """The buffers for one tensor: the sum so far and the next term."""
+    """One thread's buffers: what is read, the sum so far and the next term."""
 
-    def __init__(self, tensor: TensorType) -> None:
-        self._stored = tensor.numpy_dtype
-        self._summed = np.dtype(np.float64 if tensor.dtype == "float64" else np.float32)
-        elements = BLOCK_BYTES // self._stored.itemsize
-        self._sum = np.empty(elements, self._summed)
-        self._term = np.empty(elements, self._summed)
+    def __init__(self) -> None:
+        self._block = np.empty(BLOCK_BYTES, np.uint8)
+        # A float16 takes two bytes in a model and four in a sum.
+        self._sum, self._term = (np.empty(2 * BLOCK_BYTES, np.uint8) for _ in range(2))
 
-    def of_block(
-        self,
-        models: Sequence[OpenModel],
-        shares: Sequence[float],
-        name: str,
-        start: int,
-        block: Block,
+    def read(self, model: OpenModel, span: _Span) -> Block:
+        """The span's bytes; valid until the next call."""
+        block = self._block[: span.size]
+        model.read(span.name, span.start, block.data)
+        return block
+
+    def of_span(
+        self, models: Sequence[OpenModel], shares: Sequence[float], span: _Span
     ) -> memoryview:
-        """The mean's bytes; valid until the next call. `block` is overwritten."""
-        values = block.view(self._stored)
-        total, term = self._sum[: values.size], self._term[: values.size]
+        """The mean's bytes; valid until the next call."""
+        stored = span.tensor.numpy_dtype
+        summed = np.dtype(np.float64 if span.tensor.dtype == "float64" else np.float32)
+        elements = span.size // stored.itemsize
+        total, term = (each.view(summed)[:elements] for each in (self._sum, self._term))
         # A stranger's infinity is found below, once per block, not by a warning.
         with np.errstate(all="ignore"):
             for position, (model, share) in enumerate(zip(models, shares, strict=True)):
-                model.read(name, start, block.data)
+                values = self.read(model, span).view(stored)
                 if position == 0:
-                    np.multiply(values, self._summed.type(share), out=total)
+                    np.multiply(values, summed.type(share), out=total)
                 else:
-                    np.multiply(values, self._summed.type(share), out=term)
+                    np.multiply(values, summed.type(share), out=term)
                     np.add(total, term, out=total)
-            result = total.astype(self._stored, copy=False)
+            result = total.astype(stored, copy=False)
         if not np.isfinite(result).all():
-            _blame(models, name)
+            _blame(models, span.name)
         return result.view(np.uint8).data
 
 

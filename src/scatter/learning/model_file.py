@@ -213,27 +213,31 @@ def _blocks(model: OpenModel, name: str) -> Iterator["np.ndarray[Any, np.dtype[n
         yield block
 
 
-def write_model(
-    target: Path, schema: ModelSchema, fill: Callable[[Callable[[memoryview], None]], None]
-) -> None:
-    """Writes a model file atomically: header first, then the blocks that `fill` hands over.
+Write = Callable[[int, memoryview], None]
+"""Puts a block at its place among the bytes of all tensors; from any thread."""
 
-    `fill` is called with a function that appends a block; the blocks are the tensors' bytes, in
-    the schema's order. After a crash `target` is the old file, the new one, or absent.
+
+def write_model(target: Path, schema: ModelSchema, fill: Callable[[Write], None]) -> None:
+    """Writes a model file atomically: its header, and the blocks that `fill` hands over.
+
+    `fill` must write every byte of the tensors, which lie one after the other in the schema's
+    order. After a crash `target` is the old file, the new one, or absent.
     """
     header = encode_header(schema)
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
-    def append(block: memoryview) -> None:
+    def write(place: int, block: memoryview) -> None:
+        place += len(header)
         while block:
-            block = block[os.write(descriptor, block) :]
+            count = os.pwrite(descriptor, block, place)
+            block, place = block[count:], place + count
 
     try:
         # A full disk shows now, not after the work; and writing becomes a third faster.
         os.posix_fallocate(descriptor, 0, len(header) + schema.size)
-        append(memoryview(header))
-        fill(append)
+        write(-len(header), memoryview(header))
+        fill(write)
         os.fsync(descriptor)
         draft.replace(target)
     finally:

@@ -7,7 +7,6 @@ shape included (`docs/protocol.md`, "What an honest node does").
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ import numpy as np
 import structlog
 
 from scatter.learning.job_file import JobFile, JobKind, read_job
-from scatter.learning.model_file import ModelRefused, model_digest, write_model
+from scatter.learning.model_file import ModelRefused, Write, model_digest, write_model
 from scatter.learning.model_schema import ModelSchema
 from scatter.learning.scores import Failed, read_scores
 from scatter.lifecycle.job import Job, Trainer
@@ -258,13 +257,16 @@ def write_fresh_model(target: Path, schema: ModelSchema, seed: int) -> None:
     """A model of the right shape that nobody trained: small normal numbers, integers 0."""
     rng = np.random.Generator(np.random.PCG64(seed))
 
-    def fill(append: Callable[[memoryview], None]) -> None:
+    def fill(write: Write) -> None:
+        place = 0
         for tensor in schema.tensors.values():
             remaining = tensor.elements
             while remaining:
                 count = min(remaining, 1 << 16)
                 values = rng.normal(0.0, 0.05, count) if tensor.is_float else np.zeros(count)
-                append(memoryview(values.astype(tensor.numpy_dtype).tobytes()))
+                block = memoryview(values.astype(tensor.numpy_dtype).tobytes())
+                write(place, block)
+                place += len(block)
                 remaining -= count
 
     write_model(target, schema, fill)
