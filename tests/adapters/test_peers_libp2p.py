@@ -236,6 +236,7 @@ class TestManyAndAgain:
         announce = [dead, "/ip4/127.0.0.1/tcp/0"]
         async with opened(3, bootstrap=holder.addresses, announce=announce) as other:
             other.serve_keys(keep_as(other))
+            await until(lambda: other.record in holder.records())
 
             reply = await asker.request_key(JOB, holder.account, other.account)
 
@@ -258,6 +259,7 @@ class TestManyAndAgain:
             with pytest.raises(PeerUnreachable, match="cannot be reached"):
                 await asker.request_key(JobId(8), holder.account, gone.account)
             assert overheard == []
+            await until(lambda: other.record in holder.records())
 
             await asker.request_key(JobId(9), holder.account, other.account)
 
