@@ -4,6 +4,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scatter.economy.outcome import Run, add_up, simulate
 from scatter.economy.plan import draw_plan
@@ -54,6 +56,48 @@ MIXED = replace(
     challengers=replace(HONEST.challengers, count=4, malicious=1, cheats=BasisPoints(5_000)),
     lead=BasisPoints(5_000),
 )
+
+
+SHARES = st.sampled_from([BasisPoints(WHOLE), BasisPoints(WHOLE // 2)])
+
+
+def crowds(least: int, most: int, manners: type) -> st.SearchStrategy[Crowd]:
+    return st.integers(least, most).flatmap(
+        lambda count: st.builds(
+            Crowd,
+            count=st.just(count),
+            malicious=st.integers(0, count),
+            manner=st.sampled_from(list(manners)),
+            cheats=SHARES,
+        )
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.builds(
+        replace,
+        st.just(HONEST),
+        parameters=st.sampled_from([HONEST.parameters, HARDENED]),
+        seed=st.integers(0, 2**64 - 1),
+        stake=st.sampled_from([HONEST.stake, Spread(30_000 * UNIT, 90_000 * UNIT)]),
+        good=st.sampled_from([HONEST.good, Spread(0, WHOLE)]),
+        lead=SHARES,
+        requesters=crowds(1, 2, OfRequester),
+        trainers=crowds(1, 6, OfTrainer),
+        validators=crowds(0, 6, OfValidator),
+        challengers=crowds(0, 6, OfChallenger),
+    )
+)
+def test_any_crowd_plays_to_the_end_and_loses_no_token(scenario):
+    rules = specification(scenario)
+
+    outcome = simulate(scenario, rules).outcome
+
+    assert outcome.jobs == scenario.jobs
+    assert rules.funds.in_circulation() == scenario.parameters.supply
+    assert rules.funds.held == rules.funds.owed()
+    assert sum(node.change for node in outcome.nodes) + outcome.lottery == 0
 
 
 @pytest.mark.parametrize("parameters", [HONEST.parameters, HARDENED], ids=["paper", "hardened"])

@@ -174,6 +174,8 @@ class TestCommands:
             (("simulate", "benevolent", "benevolent"), "Two scenarios are called benevolent"),
             (("simulate", "--on", "paper"), "--on is 'paper'"),
             (("simulate", "--jobs", "0"), "jobs must be from 1"),
+            (("simulate", "--out", __file__), "cannot be made: File exists"),
+            (("sweep", "jobs=1", "--out", __file__), "cannot be made: File exists"),
             (("sweep", "jobs"), "write it as KEY=VALUE"),
             (("sweep", "jobs=1", "seed=1", "seed=2"), "one or two can be varied at once"),
             (("sweep", "malice=0:1"), "there is no key malice"),

@@ -151,6 +151,7 @@ def test_more_tax_leaves_less(swept):
 
 
 def test_files_hold_every_point(swept, tmp_path):
+    (tmp_path / "out").mkdir()
     write_sweep(tmp_path / "out", swept)
 
     with (tmp_path / "out" / "sweep.csv").open() as file:

@@ -41,7 +41,7 @@ def simulate(
 
     from scatter.cli.output import show_json
     from scatter.simulation.claims import check
-    from scatter.simulation.figures import UNNUMBERED, require_matplotlib
+    from scatter.simulation.figures import UNNUMBERED, prepare_folder
     from scatter.simulation.paper import FIGURES, SCENARIOS
     from scatter.simulation.records import summarise
     from scatter.simulation.runs import Task, play_all, read_ground
@@ -51,7 +51,7 @@ def simulate(
     chosen = [_choose(word, jobs, seed) for word in scenarios or SCENARIOS]
     _refuse_doubles([scenario.name for scenario in chosen])
     if out is not None:
-        require_matplotlib()
+        prepare_folder(out)
     of_the_paper = {word for word in scenarios or SCENARIOS if word in SCENARIOS}
     tasks = [
         Task(

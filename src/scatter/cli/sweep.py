@@ -38,7 +38,7 @@ def sweep(
 
     from scatter.cli.output import show_json
     from scatter.mechanism.errors import BadInput
-    from scatter.simulation.figures import require_matplotlib
+    from scatter.simulation.figures import prepare_folder
     from scatter.simulation.scenario_file import read_table
     from scatter.simulation.screen import Bars, show_sweep
     from scatter.simulation.sweep import CROWD, plan_sweep, read_axis, run_sweep
@@ -46,13 +46,13 @@ def sweep(
 
     if len(axes) > 2:
         raise BadInput(f"{len(axes)} keys; one or two can be varied at once.")
-    if out is not None:
-        require_matplotlib()
     x, second = read_axis(axes[0]), read_axis(axes[1]) if len(axes) == 2 else None
     table = CROWD if scenario is None else read_table(scenario)
     if jobs is not None:
         table = {**table, "jobs": jobs}
     rows = plan_sweep(table, x, second, str(scenario or "the usual crowd"))
+    if out is not None:
+        prepare_folder(out)
     runs = sum(map(len, rows)) * seeds
     console = Console(stderr=json, highlight=False)
     with Bars(console, [(x.name, runs)], "runs") as bars:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scatter.economy.outcome import Node, Run
 from scatter.economy.series import LOTTERY, Kind, Point
-from scatter.mechanism.errors import ScatterError
+from scatter.mechanism.errors import BadInput, ScatterError
 from scatter.mechanism.units import UNIT
 
 if TYPE_CHECKING:
@@ -51,10 +51,17 @@ class NoMatplotlib(ScatterError):
     """Pictures need matplotlib. Install it with `make .venv/.sim`, or leave out --out."""
 
 
-def require_matplotlib() -> None:
-    """Raises NoMatplotlib before anything is computed in vain."""
+def prepare_folder(folder: Path) -> None:
+    """Makes the folder for pictures before anything is computed in vain.
+
+    Raises NoMatplotlib; BadInput when it cannot be made.
+    """
     if find_spec("matplotlib") is None:
         raise NoMatplotlib
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--out {folder} cannot be made: {error.strerror}.") from error
 
 
 def draw_figures(folder: Path, run: Run, names: FigureNames) -> None:

@@ -17,8 +17,7 @@ PICTURE = "break-even"
 
 
 def write_sweep(folder: Path, sweep: Sweep) -> None:
-    """The numbers and the picture, into a folder that is made."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The numbers and the picture, into a folder that is there."""
     with (folder / "sweep.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         keys = [axis.name for axis in (sweep.x, sweep.second) if axis is not None]
