@@ -21,7 +21,8 @@ def measure(folder: Path) -> list[Row]:
     (wheel,) = folder.glob("*.whl")
     _run(sys.executable, "-m", "venv", home)
     bare = _size(home)
-    pip = [home / "bin" / "python", "-m", "pip", "install", "-q", "--no-deps"]
+    python = home / "bin" / "python"
+    pip: list[str | Path] = [python, "-m", "pip", "install", "-q", "--no-deps"]
     began = time.monotonic()
     _run(*pip, wheel)
     _run(*pip, "--require-hashes", "-r", home / "share" / "scatter" / "requirements.txt")
