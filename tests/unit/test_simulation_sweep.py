@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scatter.economy.gains import Gain, average, break_even, play_gains
-from scatter.economy.scenario import Scenario
+from scatter.economy.scenario import Scenario, Spread
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import UNIT, BasisPoints, Tokens
 from scatter.simulation.sweep import (
@@ -48,6 +48,12 @@ class TestGains:
         (paid,) = [g for g in play_gains(seldom) if g.role == "trainer" and g.malicious]
         (unpaid,) = [g for g in play_gains(free) if g.role == "trainer" and g.malicious]
         assert unpaid.tokens - paid.tokens == pytest.approx(7 * 0.75)
+
+    def test_where_the_requester_can_pay_for_nothing_nobody_gains(self):
+        dear = replace(HONEST, reward=Spread(200_000 * UNIT, 200_000 * UNIT))
+
+        assert {gain.tokens for gain in play_gains(dear)} == {0}
+        assert len(play_gains(dear)) == len(play_gains(HONEST))
 
     def test_runs_are_averaged_kind_by_kind(self):
         runs = [[Gain("trainer", False, 6, 1.0)], [Gain("trainer", False, 6, 4.0)]]

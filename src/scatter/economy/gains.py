@@ -54,8 +54,10 @@ def break_even(points: Sequence[tuple[float, float]]) -> float | None:
 
 def _gain(scenario: Scenario, outcome: Outcome, role: str, malicious: bool) -> Gain | None:
     nodes = outcome.of(role, malicious=malicious)
-    if not nodes or not outcome.jobs:
+    if not nodes:
         return None
+    if not outcome.jobs:
+        return Gain(role, malicious, len(nodes), 0.0)
     crowd = getattr(scenario, f"{role}s")
     honest_share = (WHOLE - crowd.cheats) / WHOLE if malicious else 1.0
     earned = sum(node.change for node in nodes) / len(nodes) / outcome.jobs

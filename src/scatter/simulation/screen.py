@@ -115,7 +115,7 @@ def show_sweep(console: Console, sweep: Sweep) -> None:
 
 def _say(key: str, found: BreakEven) -> str:
     beaten, loses = found.beaten, found.loses
-    more = "cheating never pays as much" if found.has_cheats else "nobody cheats"
+    more = "cheating never pays as much" if found.has_cheats else "no point has both kinds"
     if beaten is not None:
         more = f"cheating pays as much from {beaten:.2f} on"
     less = "the honest never lose" if loses is None else f"the honest lose from {loses:.2f} on"
