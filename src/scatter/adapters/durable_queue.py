@@ -281,8 +281,8 @@ def _take_over_the_log() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """A turn that is cancelled at the end of the node is meant to be."""
-    return not str(record.msg).startswith("Asyncio task cancelled")
+    """A turn that is cancelled at the end is meant to be; why it did not launch is raised."""
+    return not str(record.msg).startswith(("Asyncio task cancelled", "DBOS failed to launch"))
 
 
 def _bring_along(address: str) -> None:
