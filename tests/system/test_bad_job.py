@@ -1,7 +1,8 @@
 """What a job does wrong in the sandbox, and the one sentence that its node keeps and shows.
 
-Here the sandbox is the plain process, which is everywhere; `tests/unit/test_job_harness.py` has more
-on what a function may return, `tests/adapters/test_sandbox.py` on what a run may do.
+Here the sandbox is the plain process, which is everywhere. More is in
+`tests/unit/test_job_harness.py` (what a function may return; an evaluation that never ends) and in
+`tests/adapters/test_sandbox.py` (what a run may do).
 """
 
 import asyncio
@@ -33,14 +34,16 @@ from scatter_job import Trained
 def {verb}({arguments}, settings):
     {body}
 """
-SECONDS = 3
-"""For a run: whoever loops for ever is not waited for longer."""
+LOOP = "while True: pass"
+SECONDS = 120
+SECONDS_OF_A_LOOP = 3
+"""For a run that would never end."""
 
 TRAININGS = [
     # what is wrong          what train does                                     sentence
     ("it raises", "raise ValueError('no labels')", "The job raised ValueError: no labels"),
     ("it crashes", "os.abort()", "exit code -6"),
-    ("it loops for ever", "while True: pass", "The run took longer than 3 s"),
+    ("it loops for ever", LOOP, "The run took longer than 3 s"),
     ("it writes nothing", "pass", "train must return a Trained, not NoneType"),
     ("it ends before", "os._exit(0)", "The output was cut short"),
     ("a tensor is missing", "return Trained({}, 1)", "'w' is missing from the weights"),
@@ -58,15 +61,14 @@ EVALUATIONS = [
     ("a text", "return 'good'", "must return a number, not str"),
     ("it raises", "raise KeyError('x')", "KeyError: 'x'"),
     ("it crashes", "os.abort()", "ended without a score .exit code -6"),
-    ("it loops for ever", "while True: pass", "took longer than its share"),
 ]
 
 MODELS = [
     # what is wrong           a stranger's tensors                          sentence
-    ("a tensor is missing", {}, "w"),
-    ("one is too many", {"w": np.ones(2, "f"), "v": np.ones(2, "f")}, "v"),
+    ("a tensor is missing", {}, "the job's tensors take 24"),
+    ("one is too many", {"w": np.ones(2, "f"), "v": np.ones(2, "f")}, "the job's tensors take"),
     ("it has NaN", {"w": np.full(2, np.nan, "f")}, "tensor w has a number that is not finite"),
-    ("it has another shape", {"w": np.ones(3, "f")}, "tensor w must be"),
+    ("it has another shape", {"w": np.ones(3, "f")}, "the job's tensors take"),
 ]
 
 
@@ -77,7 +79,7 @@ def run(here: Path, verb: str, body: str, models: dict[str, Path]) -> Outcome:
     (here / "job" / "job.toml").write_text(DESCRIPTION.format(kind=verb))
     code = CODE.format(verb=verb, arguments=arguments, body=body)
     (here / "job" / f"{verb}.py").write_text(code)
-    limits = Limits(wall_seconds=SECONDS)
+    limits = Limits(wall_seconds=SECONDS_OF_A_LOOP if body == LOOP else SECONDS)
     task = Task(verb, here / "job", here / "data", here / "output", models=models, limits=limits)
     return asyncio.run(PlainProcess().run(task))
 
