@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.system.evidence import require
+from  import require
 
 from scatter.cli.application import run
 
