@@ -178,15 +178,16 @@ def disk_full(config: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", data], check=True)
 
 
-def other_contract(content: dict[str, Any]) -> None:
-    content["contracts"]["ScatterProtocol"] = "0x" + "11" * 20
+def other_contract(name: str) -> Spoil:
+    return in_deployment(lambda d: d["contracts"].update({name: "0x" + "11" * 20}))
 
 
 START = [
     # what is wrong                  how                                            sentence
     ("another chain", in_deployment(lambda d: d.update(genesis="0x" + "ab" * 32)), "another chain"),
     ("another chain id", in_deployment(lambda d: d.update(chain_id=5)), "chain"),
-    ("another contract", in_deployment(other_contract), "no code at 0x1111.*ScatterProtocol"),
+    ("no contract", other_contract("ScatterToken"), "no code at 0x1111.*ScatterToken"),
+    ("another contract", other_contract("ScatterProtocol"), "deployed with another ScatterProtocol"),
     ("an endpoint that is a web page", no_rpc, "did not answer with JSON"),
     ("no endpoint", rpc_at("http://127.0.0.1:1"), "http://127.0.0.1:1 does not answer"),
     ("a taken port", port_taken, "cannot listen on 127.0.0.1:.*change http.listen"),
