@@ -187,7 +187,7 @@ START = [
     ("another chain", in_deployment(lambda d: d.update(genesis="0x" + "ab" * 32)), "another chain"),
     ("another chain id", in_deployment(lambda d: d.update(chain_id=5)), "chain"),
     ("no contract", other_contract("ScatterToken"), "no code at 0x1111.*ScatterToken"),
-    ("another contract", other_contract("ScatterProtocol"), "deployed with another ScatterProtocol"),
+    ("another contract", other_contract("ScatterProtocol"), "with another ScatterProtocol"),
     ("an endpoint that is a web page", no_rpc, "did not answer with JSON"),
     ("no endpoint", rpc_at("http://127.0.0.1:1"), "http://127.0.0.1:1 does not answer"),
     ("a taken port", port_taken, "cannot listen on 127.0.0.1:.*change http.listen"),
