@@ -199,8 +199,7 @@ def write_folder(items: Iterable[tuple[PurePosixPath, Iterator[bytes] | None]], 
         growing.rename(into)
         sync(into.parent)
     except FileExistsError as error:
-        shutil.rmtree(growing)
         raise NodeRefused("Two names in the folder are the same on this disk.") from error
-    except BaseException:
-        shutil.rmtree(growing)
-        raise
+    finally:
+        if growing.exists():
+            shutil.rmtree(growing)

@@ -89,9 +89,9 @@ def write_shares(
             chosen: dict[str, Any] = {name: array[rows] for name, array in arrays.items()}
             np.savez_compressed(draft / part / source.name, **chosen)
         draft.rename(target)
-    except BaseException:
-        shutil.rmtree(draft)
-        raise
+    finally:
+        if draft.exists():
+            shutil.rmtree(draft)
     return split
 
 
