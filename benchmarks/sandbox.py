@@ -16,7 +16,7 @@ from benchmarks.figures import Row, milliseconds, ratio_at_most
 from benchmarks.running import run_alone
 from benchmarks.timing import take_turns
 from scatter.adapters.sandbox import Bubblewrap, PlainProcess
-from scatter.adapters.sandbox.interpreter import OPTIONS, find_interpreter
+from scatter.adapters.sandbox.runtime import find_own_runtime
 from scatter.ports.sandbox import Sandbox, SandboxUnavailable, Task
 
 JOB = """
@@ -36,7 +36,7 @@ def train(data, base, settings):
     return Trained({"w": np.zeros(1, np.float32)}, 1)
 """
 BARE_BUBBLEWRAP = ("bwrap", "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev")
-PYTHON = (str(find_interpreter().executable), *OPTIONS, "-c")
+PYTHON = (*find_own_runtime().python, "-c")
 """As a sandbox starts it."""
 NOTHING = (*PYTHON, "pass")
 IMPORTS = (*PYTHON, "import numpy, safetensors.numpy")

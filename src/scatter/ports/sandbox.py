@@ -34,7 +34,10 @@ class Limits:
     """What one run may use. Defaults suit a small model; the operator caps them."""
 
     wall_seconds: int = 600
+    cpus: int = 1
+    """Processors at once."""
     memory_bytes: int = 1 << 30
+    """Of all its processes together, with what lies in `/tmp` and `/out`."""
     processes: int = 64
     open_files: int = 256
     scratch_bytes: int = 64 << 20
@@ -50,9 +53,13 @@ def bound_limits(asked: JobLimits, cap: Limits) -> Limits:
     return replace(
         cap,
         wall_seconds=min(asked.wall_seconds, cap.wall_seconds),
+        cpus=min(asked.cpus, cap.cpus),
         memory_bytes=min(asked.memory_mb << 20, cap.memory_bytes),
+        processes=min(asked.processes, cap.processes),
+        open_files=min(asked.open_files, cap.open_files),
         scratch_bytes=min(asked.scratch_mb << 20, cap.scratch_bytes),
         output_bytes=min(asked.output_mb << 20, cap.output_bytes),
+        output_files=min(asked.output_files, cap.output_files),
     )
 
 
@@ -71,6 +78,7 @@ class Task:
     """Weights by name (a file name of its own): `base` for training, one or more to evaluate."""
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
+    runtime: str = "numpy"
 
 
 @dataclass(frozen=True)

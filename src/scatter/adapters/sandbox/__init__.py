@@ -1,7 +1,8 @@
-"""Sandboxes for jobs: bubblewrap, and a plain process for code that the operator trusts."""
+"""Sandboxes for jobs, from a guest kernel down to a plain process for code that is trusted."""
 
 from scatter.adapters.sandbox.bubblewrap import Bubblewrap
 from scatter.adapters.sandbox.choice import Choice, open_sandbox
+from scatter.adapters.sandbox.gvisor import GVisor
 from scatter.adapters.sandbox.plain_process import PlainProcess
 
-__all__ = ["Bubblewrap", "Choice", "PlainProcess", "open_sandbox"]
+__all__ = ["Bubblewrap", "Choice", "GVisor", "PlainProcess", "open_sandbox"]
