@@ -1,20 +1,30 @@
 """Every sandbox that tests may be tried on, opened once for all of them."""
 
 import os
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
-from scatter.adapters.sandbox import Bubblewrap, GVisor, PlainProcess
+from scatter.adapters.sandbox import (
+    DOCKER_GVISOR,
+    DOCKER_RUNC,
+    Bubblewrap,
+    DockerEngine,
+    GVisor,
+    PlainProcess,
+)
 from scatter.ports.sandbox import Sandbox, SandboxUnavailable
 
 OPENERS = {
+    "docker-gvisor": partial(DockerEngine.open, DOCKER_GVISOR),
+    "docker-runc": partial(DockerEngine.open, DOCKER_RUNC),
     "gvisor": GVisor.open,
     "bubblewrap": Bubblewrap.open,
     "plain": PlainProcess,
 }
 
 GVISORS = [
+    pytest.param("docker-gvisor", marks=[pytest.mark.needs_docker, pytest.mark.needs_gvisor]),
     pytest.param("gvisor", marks=pytest.mark.needs_gvisor),
 ]
 WALLED = [

@@ -2,7 +2,17 @@
 
 from scatter.adapters.sandbox.bubblewrap import Bubblewrap
 from scatter.adapters.sandbox.choice import Choice, open_sandbox
+from scatter.adapters.sandbox.docker_engine import DOCKER_GVISOR, DOCKER_RUNC, DockerEngine
 from scatter.adapters.sandbox.gvisor import GVisor
 from scatter.adapters.sandbox.plain_process import PlainProcess
 
-__all__ = ["Bubblewrap", "Choice", "GVisor", "PlainProcess", "open_sandbox"]
+__all__ = [
+    "DOCKER_GVISOR",
+    "DOCKER_RUNC",
+    "Bubblewrap",
+    "Choice",
+    "DockerEngine",
+    "GVisor",
+    "PlainProcess",
+    "open_sandbox",
+]

@@ -134,7 +134,7 @@ def _find_parents() -> list[Path]:
         except OSError:
             return []
         return [parent]
-    own = {}
+    own: dict[str, str] = {}
     for line in _read(_OWN).splitlines():
         _, controllers, path = line.split(":", 2)
         own |= dict.fromkeys(controllers.split(","), path.strip("/"))
