@@ -1,8 +1,12 @@
 """Every sandbox that tests may be tried on, opened once for all of them."""
 
+import atexit
 import os
+import tempfile
 from functools import cache, partial
+from pathlib import Path
 
+import docker
 import pytest
 
 from scatter.adapters.sandbox import (
@@ -13,6 +17,7 @@ from scatter.adapters.sandbox import (
     GVisor,
     PlainProcess,
 )
+from scatter.adapters.sandbox.walls import owner_of
 from scatter.ports.sandbox import Sandbox, SandboxUnavailable
 
 OPENERS = {
@@ -20,15 +25,12 @@ OPENERS = {
     "docker-runc": partial(DockerEngine.open, DOCKER_RUNC),
     "gvisor": GVisor.open,
     "bubblewrap": Bubblewrap.open,
-    "plain": PlainProcess,
+    "plain": lambda _: PlainProcess(),
 }
 
-GVISORS = [
+WALLED = [
     pytest.param("docker-gvisor", marks=[pytest.mark.needs_docker, pytest.mark.needs_gvisor]),
     pytest.param("gvisor", marks=pytest.mark.needs_gvisor),
-]
-WALLED = [
-    *GVISORS,
     pytest.param("bubblewrap", marks=pytest.mark.needs_bubblewrap),
 ]
 """The sandboxes that are to keep an attacker in, as parameters of a fixture."""
@@ -45,9 +47,33 @@ def open_for_test(name: str) -> Sandbox:
     return found
 
 
+def state_folder(name: str) -> Path:
+    """The folder that the sandbox of that name was opened with."""
+    return _state() / name
+
+
+def containers_of(name: str) -> list[str]:
+    """The containers that there are of this sandbox."""
+    if not name.startswith("docker"):
+        return []
+    client = docker.from_env()
+    try:
+        label = f"scatter.owner={owner_of(state_folder(name))}"
+        return [found.id for found in client.containers.list(all=True, filters={"label": label})]
+    finally:
+        client.close()
+
+
 @cache
 def _open(name: str) -> Sandbox | str:
     try:
-        return OPENERS[name]()
+        return OPENERS[name](state_folder(name))
     except SandboxUnavailable as error:
         return str(error)
+
+
+@cache
+def _state() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="scatter-sandboxes-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
