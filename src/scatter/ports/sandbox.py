@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from scatter.learning.job_file import JobLimits
 from scatter.mechanism.errors import ScatterError
@@ -27,6 +28,16 @@ class Isolation(IntEnum):
     """The host's kernel, in namespaces (bubblewrap)."""
     GUEST_KERNEL = 2
     """A kernel of its own (gVisor)."""
+
+
+INSTALL: Final[Mapping[Isolation, str]] = MappingProxyType(
+    {
+        Isolation.NONE: "nothing",
+        Isolation.NAMESPACES: "bubblewrap (package bubblewrap)",
+        Isolation.GUEST_KERNEL: "gVisor (package runsc, best together with docker.io)",
+    }
+)
+"""What an operator installs to reach a level; `docs/sandbox.md` says how."""
 
 
 @dataclass(frozen=True)
