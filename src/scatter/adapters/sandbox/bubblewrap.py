@@ -18,7 +18,7 @@ from scatter.adapters.sandbox.control_group import Allowance, ControlGroup, swee
 from scatter.adapters.sandbox.local_process import Command, LocalProcess
 from scatter.adapters.sandbox.run import check_task, run_task
 from scatter.adapters.sandbox.runtime import Runtime, find_own_runtime
-from scatter.adapters.sandbox.self_test import prove, self_test_command
+from scatter.adapters.sandbox.self_test import prove, self_test
 from scatter.adapters.sandbox.syscall_filter import build_filter
 from scatter.adapters.sandbox.walls import (
     ENVIRONMENT,
@@ -78,7 +78,7 @@ class Bubblewrap:
         return await run_task(lambda: self._start(command, task.limits), task, self.name)
 
     def _prove(self, runtime: Runtime) -> None:
-        command = self._command(runtime, Limits(), {}, self_test_command(runtime))
+        command = self._command(runtime, Limits(), {}, [*runtime.python, "-c", self_test()])
         try:
             prove(lambda: self._start(command, Limits()), "bwrap")
         except SandboxUnavailable as problem:

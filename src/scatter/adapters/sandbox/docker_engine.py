@@ -10,7 +10,7 @@ Who may use the engine's socket is as mighty as root, whatever its own user is.
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from scatter.adapters.sandbox.gvisor import MOST_THREADS, OVERHEAD_BYTES
 from scatter.adapters.sandbox.layer import digest_layer, write_layer
 from scatter.adapters.sandbox.run import Ending, Sink, check_task, run_task
 from scatter.adapters.sandbox.runtime import Runtime, find_own_runtime
-from scatter.adapters.sandbox.self_test import prove, self_test_command
+from scatter.adapters.sandbox.self_test import prove, self_test
 from scatter.adapters.sandbox.walls import (
     ENVIRONMENT,
     HOST_NAME,
@@ -110,7 +110,7 @@ class DockerEngine:
                 _sweep(client, owner)
             images = {name: _load_image(client, made) for name, made in known_runtimes.items()}
             engine = cls(kind, known_runtimes, images, owner)
-            engine._prove(own)
+            engine._prove()
         return engine
 
     async def run(self, task: Task) -> Outcome:
@@ -125,11 +125,16 @@ class DockerEngine:
                 lambda: self._start(runtime, task.limits, shown_of(task), harness), task, self.name
             )
 
-    def _prove(self, runtime: Runtime) -> None:
+    @contextmanager
+    def started(self, code: str) -> Iterator[Callable[[], "ContainerProcess"]]:
+        """Starts the node's own interpreter with this code, in the walls of a run."""
+        runtime = find_own_runtime()
+        yield lambda: self._start(runtime, Limits(), {}, [*runtime.python, "-c", code])
+
+    def _prove(self) -> None:
         is_gvisor = self.isolation is Isolation.GUEST_KERNEL
-        test = self_test_command(runtime, asks_kernel=is_gvisor)
-        start = lambda: self._start(runtime, Limits(), {}, test)  # noqa: E731
-        prove(start, f"Docker with {self._kind.runtime}", gvisor=is_gvisor)
+        with self.started(self_test(asks_kernel=is_gvisor)) as start:
+            prove(start, f"Docker with {self._kind.runtime}", gvisor=is_gvisor)
 
     def _start(
         self, runtime: Runtime, limits: Limits, task: Mapping[str, Path], inside: Sequence[str]

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -21,7 +21,7 @@ from scatter.adapters.sandbox.control_group import Allowance, ControlGroup, swee
 from scatter.adapters.sandbox.local_process import Command, LocalProcess
 from scatter.adapters.sandbox.run import check_task, run_task
 from scatter.adapters.sandbox.runtime import Runtime, find_own_runtime
-from scatter.adapters.sandbox.self_test import prove, self_test_command
+from scatter.adapters.sandbox.self_test import prove, self_test
 from scatter.adapters.sandbox.walls import (
     ENVIRONMENT,
     HOST_NAME,
@@ -75,7 +75,7 @@ class GVisor:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             sandbox._sweep(folder)
-        sandbox._prove(own)
+        sandbox._prove()
         return sandbox
 
     async def run(self, task: Task) -> Outcome:
@@ -86,10 +86,16 @@ class GVisor:
         with self._bundle(runtime, task.limits, shown_of(task), harness) as command:
             return await run_task(lambda: self._start(command, task.limits), task, self.name)
 
-    def _prove(self, runtime: Runtime) -> None:
-        test = self_test_command(runtime, asks_kernel=True)
-        with self._bundle(runtime, Limits(), {}, test) as command:
-            prove(lambda: self._start(command, Limits()), "runsc", gvisor=True)
+    @contextmanager
+    def started(self, code: str) -> Iterator[Callable[[], LocalProcess]]:
+        """Starts the node's own interpreter with this code, in the walls of a run."""
+        runtime = find_own_runtime()
+        with self._bundle(runtime, Limits(), {}, [*runtime.python, "-c", code]) as command:
+            yield lambda: self._start(command, Limits())
+
+    def _prove(self) -> None:
+        with self.started(self_test(asks_kernel=True)) as start:
+            prove(start, "runsc", gvisor=True)
 
     def _start(self, command: Command, limits: Limits) -> LocalProcess:
         memory = limits.memory_bytes + OVERHEAD_BYTES

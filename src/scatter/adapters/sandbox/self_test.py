@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from scatter.adapters.sandbox.run import Process, try_out
-from scatter.adapters.sandbox.runtime import Runtime
 from scatter.ports.sandbox import SandboxUnavailable
 
 _SECONDS: Final = 60.0
@@ -20,10 +19,9 @@ print("gVisor" if b"Starting gVisor" in log.value else "another kernel")
 """The kernel's own log, by the system call: no file that somebody could have put there."""
 
 
-def self_test_command(runtime: Runtime, *, asks_kernel: bool = False) -> list[str]:
-    """To be started inside the walls that a job would get."""
-    code = f"{_KERNEL_LOG if asks_kernel else ''}\n{_IMPORTS}\nprint({_READY!r})"
-    return [*runtime.python, "-c", code]
+def self_test(*, asks_kernel: bool = False) -> str:
+    """Code to be run inside the walls that a job would get."""
+    return f"{_KERNEL_LOG if asks_kernel else ''}\n{_IMPORTS}\nprint({_READY!r})"
 
 
 def prove(start: Callable[[], Process], name: str, *, gvisor: bool = False) -> None:
