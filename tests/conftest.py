@@ -8,10 +8,13 @@ fail instead.
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
 import pytest
+from docker.errors import DockerException
 from hypothesis import settings
 
 from scatter.devnet.anvil import find_anvil
@@ -23,6 +26,14 @@ settings.load_profile("untimed")
 
 def has_js_libp2p(folder: Path) -> bool:
     return shutil.which("node") is not None and (folder / "node_modules" / "libp2p").is_dir()
+
+
+def has_docker() -> bool:
+    try:
+        with closing(docker.from_env()) as client:
+            return bool(client.ping())
+    except DockerException:
+        return False
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,13 @@ COMPONENTS: Mapping[str, Component] = {
     ),
     "needs_bubblewrap": Component(
         lambda: shutil.which("bwrap") is not None, "no bubblewrap: apt install bubblewrap"
+    ),
+    "needs_docker": Component(
+        has_docker,
+        "no Docker Engine: apt install docker.io, start it, and name its socket in DOCKER_HOST",
+    ),
+    "needs_gvisor": Component(
+        lambda: shutil.which("runsc") is not None, "no gVisor: apt install runsc"
     ),
     "needs_js_libp2p": Component(
         lambda: has_js_libp2p(Path(os.environ.get("SCATTER_JS_LIBP2P", "-"))),

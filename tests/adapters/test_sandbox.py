@@ -141,7 +141,12 @@ def test_cancelling_kills_the_run(tmp_path, sandbox):
 
 
 @pytest.mark.parametrize("processes", [1, 2], ids=["at its start", "while it scores a model"])
-def test_no_run_outlives_a_killed_node(tmp_path, sandbox, processes):
+@pytest.mark.parametrize(
+    "name", [pytest.param("bubblewrap", marks=pytest.mark.needs_bubblewrap), "plain"]
+)
+def test_no_run_outlives_a_killed_node(tmp_path, name, processes):
+    """Where its processes are the machine's; `test_sandbox_leftovers.py` has the others."""
+    sandbox = open_for_test(name)
     task = slow_evaluation(tmp_path)
     node = multiprocessing.get_context("spawn").Process(target=run_in, args=(sandbox, task))
     node.start()
