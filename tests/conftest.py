@@ -8,16 +8,15 @@ fail instead.
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
 import pytest
-from docker.errors import DockerException
 from hypothesis import settings
 
+from scatter.adapters.sandbox.docker_engine import find_engine
 from scatter.devnet.anvil import find_anvil
+from scatter.ports.sandbox import SandboxUnavailable
 
 # How long an example takes says nothing about the code, on a machine that does other things too.
 settings.register_profile("untimed", deadline=None)
@@ -30,10 +29,10 @@ def has_js_libp2p(folder: Path) -> bool:
 
 def has_docker() -> bool:
     try:
-        with closing(docker.from_env()) as client:
-            return bool(client.ping())
-    except DockerException:
+        find_engine()
+    except SandboxUnavailable:
         return False
+    return True
 
 
 @dataclass(frozen=True)

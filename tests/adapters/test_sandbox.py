@@ -365,6 +365,7 @@ class TestChoice:
 
     def test_says_what_to_install(self, monkeypatch):
         monkeypatch.setenv("PATH", "")
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
 
         with pytest.raises(SandboxUnavailable) as refusal:
             open_sandbox(Isolation.NAMESPACES)
@@ -374,12 +375,19 @@ class TestChoice:
 
     def test_falls_back_when_that_is_allowed_and_says_why(self, monkeypatch):
         monkeypatch.setenv("PATH", "")
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
 
         choice = open_sandbox(Isolation.NONE)
 
         assert choice.sandbox.isolation is Isolation.NONE
         assert "runsc is not on PATH" in choice.why
         assert "bwrap is not on PATH" in choice.why
+
+    def test_sees_no_engine_on_another_machine(self, monkeypatch):
+        monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
+
+        with pytest.raises(SandboxUnavailable, match="names another machine"):
+            open_sandbox(Isolation.GUEST_KERNEL, prefer="docker-gvisor")
 
     def test_knows_its_backends(self):
         with pytest.raises(BadInput, match="There is no sandbox 'chroot'"):

@@ -20,6 +20,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 from docker.types import LogConfig, Mount
+from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
 
 from scatter.adapters.sandbox.gvisor import MOST_THREADS, OVERHEAD_BYTES
@@ -44,7 +45,8 @@ from scatter.ports.sandbox import Isolation, Limits, Outcome, SandboxUnavailable
 REPOSITORY: Final = "scatter/runtime"
 OWNER_LABEL: Final = "scatter.owner"
 
-_LOCAL: Final = "http+docker://"
+_LOCAL: Final = "unix://"
+_DEFAULT: Final = "unix:///var/run/docker.sock"
 _HEADER: Final = 8
 _TIMEOUT: Final = 60
 _END_SECONDS: Final = 30
@@ -271,16 +273,30 @@ def _walls() -> dict[str, Any]:
     }
 
 
-def _connect() -> docker.DockerClient:
-    """The engine that Docker's own variables name, by default the one of this machine."""
-    client = docker.from_env(timeout=_TIMEOUT)
-    if not client.api.base_url.startswith(_LOCAL):
-        client.close()
+def find_engine() -> str:
+    """The address of the engine on this machine, by Docker's own variables.
+
+    Raises SandboxUnavailable when nobody listens there, or it is another machine's.
+    """
+    address = kwargs_from_env().get("base_url") or _DEFAULT
+    if not address.startswith(_LOCAL):
         raise SandboxUnavailable(
             "DOCKER_HOST names another machine, which cannot see this node's folders; name a "
             "local socket."
         )
-    return client
+    try:
+        with socket.socket(socket.AF_UNIX) as knock:
+            knock.connect(address.removeprefix(_LOCAL))
+    except OSError as error:
+        raise SandboxUnavailable(
+            f"No Docker Engine answers at {address} ({error.strerror}); install docker.io, start "
+            "it and let this user use its socket."
+        ) from error
+    return str(address)
+
+
+def _connect() -> docker.DockerClient:
+    return docker.DockerClient(base_url=find_engine(), timeout=_TIMEOUT)
 
 
 def _load_image(client: docker.DockerClient, runtime: Runtime) -> str:
@@ -316,6 +332,5 @@ def _engine_errors() -> Iterator[None]:
     except (DockerException, RequestException) as error:
         reason = str(error).strip().rstrip(".")[:300] or type(error).__name__
         raise SandboxUnavailable(
-            f"The Docker Engine does not answer or refuses ({reason}); install docker.io, start it "
-            "and let this user use its socket."
+            f"The Docker Engine does not answer or refuses ({reason}); see to its log."
         ) from error

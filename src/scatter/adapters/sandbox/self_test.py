@@ -8,6 +8,12 @@ from scatter.ports.sandbox import SandboxUnavailable
 
 _SECONDS: Final = 60.0
 _IMPORTS: Final = "import numpy, safetensors.numpy, scatter_job.harness"
+_FINDS: Final = """
+import importlib.util, safetensors
+for name in ("numpy", "scatter_job"):
+    assert importlib.util.find_spec(name), name
+"""
+"""In a guest kernel importing numpy takes a second: one library is loaded, the others seen."""
 _READY: Final = "ready"
 
 _KERNEL_LOG: Final = """
@@ -21,7 +27,8 @@ print("gVisor" if b"Starting gVisor" in log.value else "another kernel")
 
 def self_test(*, asks_kernel: bool = False) -> str:
     """Code to be run inside the walls that a job would get."""
-    return f"{_KERNEL_LOG if asks_kernel else ''}\n{_IMPORTS}\nprint({_READY!r})"
+    code = f"{_KERNEL_LOG}\n{_FINDS}" if asks_kernel else _IMPORTS
+    return f"{code}\nprint({_READY!r})"
 
 
 def prove(start: Callable[[], Process], name: str, *, gvisor: bool = False) -> None:
