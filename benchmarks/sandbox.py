@@ -10,13 +10,21 @@ import shutil
 import subprocess
 import sysconfig
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import Row, milliseconds, ratio_at_most
 from benchmarks.running import run_alone
 from benchmarks.timing import take_turns
-from scatter.adapters.sandbox import Bubblewrap, PlainProcess
-from scatter.adapters.sandbox.interpreter import OPTIONS, find_interpreter
+from scatter.adapters.sandbox import (
+    DOCKER_GVISOR,
+    Bubblewrap,
+    DockerEngine,
+    GVisor,
+    PlainProcess,
+)
+from scatter.adapters.sandbox.run import try_out
+from scatter.adapters.sandbox.runtime import find_own_runtime
 from scatter.ports.sandbox import Sandbox, SandboxUnavailable, Task
 
 JOB = """
@@ -36,7 +44,7 @@ def train(data, base, settings):
     return Trained({"w": np.zeros(1, np.float32)}, 1)
 """
 BARE_BUBBLEWRAP = ("bwrap", "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev")
-PYTHON = (str(find_interpreter().executable), *OPTIONS, "-c")
+PYTHON = (*find_own_runtime().python, "-c")
 """As a sandbox starts it."""
 NOTHING = (*PYTHON, "pass")
 IMPORTS = (*PYTHON, "import numpy, safetensors.numpy")
@@ -53,9 +61,48 @@ def measure(folder: Path) -> list[Row]:
     try:
         bubblewrap = Bubblewrap.open()
     except SandboxUnavailable:
-        return [Row("empty job, bubblewrap", "ms", None, "bwrap true", None, TARGET), *rows]
-    nothing, imports = (*BARE_BUBBLEWRAP, "true"), (*BARE_BUBBLEWRAP, *IMPORTS)
-    return [*_rows(folder, bubblewrap, "bwrap true", nothing, imports), *rows]
+        rows = [Row("empty job, bubblewrap", "ms", None, "bwrap true", None, TARGET), *rows]
+    else:
+        nothing, imports = (*BARE_BUBBLEWRAP, "true"), (*BARE_BUBBLEWRAP, *IMPORTS)
+        rows = [*_rows(folder, bubblewrap, "bwrap true", nothing, imports), *rows]
+    return [*_guest_rows(folder), *rows]
+
+
+def _guest_rows(folder: Path) -> list[Row]:
+    """Each gVisor beside itself on the same walls, starting the interpreter with its imports.
+
+    What the harness costs is the difference: reading the job, limits, and bringing the files out.
+    """
+    rows = []
+    for open_guest, name in (
+        (partial(DockerEngine.open, DOCKER_GVISOR), DOCKER_GVISOR.name),
+        (GVisor.open, GVisor.name),
+    ):
+        what, peer = f"empty job, {name}", "bare, importing what the harness does"
+        try:
+            sandbox = open_guest()
+        except SandboxUnavailable:
+            rows.append(Row(what, "ms", None, peer, None, TARGET))
+            continue
+        ours, bare = take_turns(
+            _empty_job(folder, sandbox),
+            _bare(sandbox),
+            repeats=5,
+            tidy_up=lambda: shutil.rmtree(folder / "output", ignore_errors=True),
+        )
+        rows.append(Row(what, "ms", milliseconds(ours), peer, milliseconds(bare), TARGET))
+    return rows
+
+
+def _bare(sandbox: DockerEngine | GVisor) -> Callable[[], None]:
+    code = "import numpy, safetensors.numpy, scatter_job.harness, scatter_job.__main__"
+
+    def run() -> None:
+        with sandbox.started(code) as start:
+            _, problem = try_out(start, 60)
+        assert not problem, problem
+
+    return run
 
 
 def _rows(

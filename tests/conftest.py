@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from scatter.adapters.sandbox.docker_engine import find_engine
 from scatter.devnet.anvil import find_anvil
+from scatter.ports.sandbox import SandboxUnavailable
 
 # How long an example takes says nothing about the code, on a machine that does other things too.
 settings.register_profile("untimed", deadline=None)
@@ -23,6 +25,14 @@ settings.load_profile("untimed")
 
 def has_js_libp2p(folder: Path) -> bool:
     return shutil.which("node") is not None and (folder / "node_modules" / "libp2p").is_dir()
+
+
+def has_docker() -> bool:
+    try:
+        find_engine()
+    except SandboxUnavailable:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,13 @@ COMPONENTS: Mapping[str, Component] = {
     ),
     "needs_bubblewrap": Component(
         lambda: shutil.which("bwrap") is not None, "no bubblewrap: apt install bubblewrap"
+    ),
+    "needs_docker": Component(
+        has_docker,
+        "no Docker Engine: apt install docker.io, start it, and name its socket in DOCKER_HOST",
+    ),
+    "needs_gvisor": Component(
+        lambda: shutil.which("runsc") is not None, "no gVisor: apt install runsc"
     ),
     "needs_js_libp2p": Component(
         lambda: has_js_libp2p(Path(os.environ.get("SCATTER_JS_LIBP2P", "-"))),

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from tests.sandboxes import ALL, open_for_test
 
-from scatter.adapters.sandbox import Bubblewrap, PlainProcess, open_sandbox
+from scatter.adapters.sandbox import open_sandbox
 from scatter.learning.job_file import JobLimits
 from scatter.learning.scores import Failed, read_scores
 from scatter.mechanism.errors import BadInput
@@ -37,14 +38,9 @@ TRAINED = "    return Trained({'w': np.ones(2, 'f')}, 1)\n"
 SMALL = Limits(wall_seconds=20, output_bytes=1 << 20, scratch_bytes=1 << 20, output_files=8)
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(Bubblewrap.open, id="bubblewrap", marks=pytest.mark.needs_bubblewrap),
-        pytest.param(PlainProcess, id="plain"),
-    ],
-)
+@pytest.fixture(params=ALL)
 def sandbox(request):
-    return request.param()
+    return open_for_test(request.param)
 
 
 @pytest.fixture
@@ -145,7 +141,12 @@ def test_cancelling_kills_the_run(tmp_path, sandbox):
 
 
 @pytest.mark.parametrize("processes", [1, 2], ids=["at its start", "while it scores a model"])
-def test_no_run_outlives_a_killed_node(tmp_path, sandbox, processes):
+@pytest.mark.parametrize(
+    "name", [pytest.param("bubblewrap", marks=pytest.mark.needs_bubblewrap), "plain"]
+)
+def test_no_run_outlives_a_killed_node(tmp_path, name, processes):
+    """Where its processes are the machine's; `test_sandbox_leftovers.py` has the others."""
+    sandbox = open_for_test(name)
     task = slow_evaluation(tmp_path)
     node = multiprocessing.get_context("spawn").Process(target=run_in, args=(sandbox, task))
     node.start()
@@ -243,10 +244,14 @@ def test_is_not_fooled_by_an_early_end(train):
     assert train("os._exit(0)").reason == "The output was cut short."
 
 
-def test_bounds_the_memory_of_one_process(train):
+def test_bounds_the_memory_of_one_process(train, sandbox):
     outcome = train("x = np.ones(200 << 20, np.uint8)", Limits(memory_bytes=128 << 20))
 
-    assert "MemoryError" in outcome.reason
+    if sandbox.isolation is Isolation.GUEST_KERNEL:
+        # gVisor's kernel refuses no memory to a process; the machine's ends it for them both.
+        assert outcome.reason == f"The run used more than {128 << 20} bytes of memory."
+    else:
+        assert "MemoryError" in outcome.reason
 
 
 def test_bounds_the_memory_of_all_processes_together(train):
@@ -334,31 +339,56 @@ def test_the_operator_caps_what_a_job_asks_for():
 
 
 class TestChoice:
+    @pytest.mark.needs_gvisor
     @pytest.mark.needs_bubblewrap
     def test_takes_the_strongest(self):
+        open_for_test("gvisor")
+        open_for_test("bubblewrap")
+
         choice = open_sandbox(Isolation.NONE)
 
+        assert choice.sandbox.isolation is Isolation.GUEST_KERNEL
+        assert f"Using {choice.sandbox.name}: it is the strongest that runs here." in choice.why
+
+    @pytest.mark.needs_bubblewrap
+    def test_takes_the_one_asked_for(self):
+        open_for_test("bubblewrap")
+
+        choice = open_sandbox(Isolation.NAMESPACES, prefer="bubblewrap")
+
         assert choice.sandbox.name == "bubblewrap"
-        assert choice.why == "Using bubblewrap: it is the strongest that runs here."
+        assert choice.why == "Using bubblewrap: it was asked for."
 
     def test_never_goes_below_the_minimum(self):
         with pytest.raises(SandboxUnavailable, match=r"plain process \(unsafe\): weaker"):
-            open_sandbox(Isolation.GUEST_KERNEL)
+            open_sandbox(Isolation.GUEST_KERNEL, prefer="plain process (unsafe)")
 
     def test_says_what_to_install(self, monkeypatch):
         monkeypatch.setenv("PATH", "")
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
 
-        with pytest.raises(SandboxUnavailable, match="install the package bubblewrap"):
+        with pytest.raises(SandboxUnavailable) as refusal:
             open_sandbox(Isolation.NAMESPACES)
+
+        assert "install gVisor" in str(refusal.value)
+        assert "install the package bubblewrap" in str(refusal.value)
 
     def test_falls_back_when_that_is_allowed_and_says_why(self, monkeypatch):
         monkeypatch.setenv("PATH", "")
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
 
         choice = open_sandbox(Isolation.NONE)
 
         assert choice.sandbox.isolation is Isolation.NONE
+        assert "runsc is not on PATH" in choice.why
         assert "bwrap is not on PATH" in choice.why
 
+    def test_sees_no_engine_on_another_machine(self, monkeypatch):
+        monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
+
+        with pytest.raises(SandboxUnavailable, match="names another machine"):
+            open_sandbox(Isolation.GUEST_KERNEL, prefer="docker-gvisor")
+
     def test_knows_its_backends(self):
-        with pytest.raises(BadInput, match="There is no sandbox 'docker'"):
-            open_sandbox(Isolation.NONE, prefer="docker")
+        with pytest.raises(BadInput, match="There is no sandbox 'chroot'"):
+            open_sandbox(Isolation.NONE, prefer="chroot")

@@ -76,7 +76,21 @@ def test_what_is_rendered_reads_back_the_same(written, tmp_path):
         read_config(written(LEAST + TOPIC)),
         roles=frozenset({RoleName.TRAINER, RoleName.REQUESTER}),
         password_file=Path("/run/secrets/scatter"),
-        sandbox=SandboxSettings(Isolation.NAMESPACES, (Digest(bytes(32)),), Limits(1800, 2 << 30)),
+        sandbox=SandboxSettings(
+            Isolation.NAMESPACES,
+            (Digest(bytes(32)),),
+            Limits(
+                wall_seconds=1800,
+                cpus=2,
+                memory_bytes=2 << 30,
+                processes=9,
+                open_files=99,
+                scratch_bytes=3 << 20,
+                output_bytes=5 << 20,
+                output_files=7,
+            ),
+            backend="gvisor",
+        ),
         store="postgresql://scatter@localhost/scatter",
     )
     asked = replace(config.topics[0], topic="faces", join=JoinPolicy.ASKED)

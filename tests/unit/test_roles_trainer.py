@@ -89,6 +89,7 @@ def test_does_not_run_a_strangers_job_in_a_weak_sandbox(stage, trainer):
 
     assert not has_joined(trainer)
     assert "weaker than the configured minimum (guest_kernel)" in str(trainer.errors[0])
+    assert "Install gVisor (package runsc" in str(trainer.errors[0])
 
 
 def test_runs_a_trusted_job_in_a_weak_sandbox(stage, trainer):

@@ -79,7 +79,10 @@ async def open_demo(
     cast = assemble(options)
     clock = _Clock()
     with claim_folder(folder):
-        sandbox = open_sandbox(Isolation.NONE).sandbox
+        choice = await asyncio.to_thread(
+            open_sandbox, Isolation.NONE, None, folder / "work" / "sandbox"
+        )
+        sandbox = choice.sandbox
         audience.begin("training on all data at one place, to compare")
         lesson = await asyncio.to_thread(_prepare, folder, options)
         yardstick = await make_yardstick(lesson, sandbox, folder / "work")

@@ -48,13 +48,24 @@ class JobLimits:
     """What the author says one run needs. The operator's own limits cap it."""
 
     wall_seconds: int = 600
+    cpus: int = 1
     memory_mb: int = 1024
+    processes: int = 64
+    open_files: int = 256
     scratch_mb: int = 64
     output_mb: int = 256
+    output_files: int = 64
 
 
 _MOST = JobLimits(
-    wall_seconds=14 * 24 * 3600, memory_mb=1 << 20, scratch_mb=1 << 20, output_mb=1 << 20
+    wall_seconds=14 * 24 * 3600,
+    cpus=1 << 10,
+    memory_mb=1 << 20,
+    processes=1 << 16,
+    open_files=1 << 16,
+    scratch_mb=1 << 20,
+    output_mb=1 << 20,
+    output_files=1 << 12,
 )
 
 

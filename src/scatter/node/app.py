@@ -23,7 +23,7 @@ from scatter.adapters.durable_queue import DurableQueue
 from scatter.adapters.evm import EvmChain, open_chain
 from scatter.adapters.gateway import gateway_app
 from scatter.adapters.peers.libp2p import LibP2PPeers
-from scatter.adapters.sandbox.choice import open_sandbox
+from scatter.adapters.sandbox.choice import Choice, open_sandbox
 from scatter.adapters.store import SqlStore
 from scatter.lifecycle.job import fold
 from scatter.lifecycle.vocabulary import Role
@@ -42,7 +42,7 @@ from scatter.node.token import write_secret
 from scatter.node.turns import Turns
 from scatter.ports.chain import ChainUnreachable, Head
 from scatter.ports.queue import MOST_RANK
-from scatter.ports.sandbox import Isolation
+from scatter.ports.sandbox import INSTALL, Isolation
 from scatter.roles.challenger import Challenger
 from scatter.roles.duty import Duty, Offer, Patience, SandboxPolicy, Surroundings
 from scatter.roles.keys import KeyKeeping
@@ -127,7 +127,13 @@ async def run(
         )
         content = StoredContent(config.data / "content", quota_bytes=config.quota_bytes)
         peers = await stack.enter_async_context(_open_peers(config, secrets, deployment, gateway))
-        sandbox = Turns(open_sandbox(Isolation.NONE).sandbox, config.data / "work" / "runs")
+        choice = await asyncio.to_thread(
+            open_sandbox,
+            Isolation.NONE,
+            config.sandbox.backend or None,
+            config.data / "work" / "sandbox",
+        )
+        sandbox = Turns(choice.sandbox, config.data / "work" / "runs")
         queue = await stack.enter_async_context(
             DurableQueue.open(
                 config.data,
@@ -137,7 +143,7 @@ async def run(
                 poll_seconds=min(config.timing.poll_seconds, 1.0),
             )
         )
-        _say_what_may_run(sandbox.isolation, config)
+        _say_what_may_run(choice, config)
         contract = deployment.contracts[PROTOCOL]
         surroundings = Surroundings(
             chain=chain,
@@ -313,12 +319,15 @@ async def _warn_of_missing_stake(config: Config, chain: EvmChain) -> None:
             _log.warning(f"this account holds no {name}'s stake yet: scatter stake {name} AMOUNT")
 
 
-def _say_what_may_run(isolation: Isolation, config: Config) -> None:
+def _say_what_may_run(choice: Choice, config: Config) -> None:
+    isolation = choice.sandbox.isolation
+    _log.info("sandbox", name=choice.sandbox.name, isolation=isolation.name, why=choice.why)
     if isolation < config.sandbox.minimum and config.roles != {RoleName.REQUESTER}:
         _log.warning(
             "no sandbox here is as strong as sandbox.minimum; only trusted_jobs will run",
             here=isolation.name,
             minimum=config.sandbox.minimum.name,
+            install=INSTALL[config.sandbox.minimum],
         )
 
 

@@ -120,6 +120,8 @@ class SandboxSettings:
     minimum: Isolation = Isolation.GUEST_KERNEL
     trusted_jobs: tuple[Digest, ...] = ()
     caps: Limits = field(default_factory=Limits)
+    backend: str = ""
+    """The only one wanted; empty takes the strongest that runs here."""
 
 
 @dataclass(frozen=True)
@@ -317,14 +319,28 @@ def _sandbox(table: Table) -> SandboxSettings:
             trusted.append(folder_digest(cid))
         except BadInput as error:
             raise table.mistake("trusted_jobs", f"has {cid!r}: {error}") from None
-    default = Limits()
-    caps = Limits(
-        memory_bytes=table.integer("memory_megabytes", default.memory_bytes >> 20, 64, 1 << 20)
-        << 20,
-        wall_seconds=table.integer("wall_seconds", default.wall_seconds, 1, 14 * 86_400),
-    )
+    backend = table.text("backend", "")
+    caps = _caps(table)
     table.refuse_unknown()
-    return SandboxSettings(names[minimum], tuple(trusted), caps)
+    return SandboxSettings(names[minimum], tuple(trusted), caps, backend)
+
+
+def _caps(table: Table) -> Limits:
+    default = Limits()
+
+    def megabytes(key: str, normal: int, least: int) -> int:
+        return table.integer(key, normal >> 20, least, 1 << 20) << 20
+
+    return Limits(
+        wall_seconds=table.integer("wall_seconds", default.wall_seconds, 1, 14 * 86_400),
+        cpus=table.integer("cpus", default.cpus, 1, 1_024),
+        memory_bytes=megabytes("memory_megabytes", default.memory_bytes, 64),
+        processes=table.integer("processes", default.processes, 8, 1 << 16),
+        open_files=table.integer("open_files", default.open_files, 64, 1 << 16),
+        scratch_bytes=megabytes("scratch_megabytes", default.scratch_bytes, 1),
+        output_bytes=megabytes("output_megabytes", default.output_bytes, 1),
+        output_files=table.integer("output_files", default.output_files, 2, 1 << 12),
+    )
 
 
 def _store_url(table: Table) -> str:

@@ -102,8 +102,17 @@ def _sandbox_lines(config: Config) -> Iterator[str]:
         '# "namespaces" (bubblewrap) or "none". Jobs trusted by content run on anything.',
         f"minimum = {_text(minimum)}",
         f"trusted_jobs = {_list([folder_text(job) for job in config.sandbox.trusted_jobs])}",
-        f"memory_megabytes = {caps.memory_bytes >> 20}",
+        '# "docker-gvisor", "gvisor", "docker-runc", "bubblewrap"; empty takes the strongest.',
+        f"backend = {_text(config.sandbox.backend)}",
+        "# What one run may use at most, whatever its author asks for.",
         f"wall_seconds = {caps.wall_seconds}",
+        f"cpus = {caps.cpus}",
+        f"memory_megabytes = {caps.memory_bytes >> 20}",
+        f"processes = {caps.processes}",
+        f"open_files = {caps.open_files}",
+        f"scratch_megabytes = {caps.scratch_bytes >> 20}",
+        f"output_megabytes = {caps.output_bytes >> 20}",
+        f"output_files = {caps.output_files}",
         "",
     )
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from scatter.learning.job_file import JobLimits
 from scatter.mechanism.errors import ScatterError
@@ -29,12 +30,25 @@ class Isolation(IntEnum):
     """A kernel of its own (gVisor)."""
 
 
+INSTALL: Final[Mapping[Isolation, str]] = MappingProxyType(
+    {
+        Isolation.NONE: "nothing",
+        Isolation.NAMESPACES: "bubblewrap (package bubblewrap)",
+        Isolation.GUEST_KERNEL: "gVisor (package runsc, best together with docker.io)",
+    }
+)
+"""What an operator installs to reach a level; `docs/sandbox.md` says how."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one run may use. Defaults suit a small model; the operator caps them."""
 
     wall_seconds: int = 600
+    cpus: int = 1
+    """Processors at once."""
     memory_bytes: int = 1 << 30
+    """Of all its processes together, with what lies in `/tmp` and `/out`."""
     processes: int = 64
     open_files: int = 256
     scratch_bytes: int = 64 << 20
@@ -50,9 +64,13 @@ def bound_limits(asked: JobLimits, cap: Limits) -> Limits:
     return replace(
         cap,
         wall_seconds=min(asked.wall_seconds, cap.wall_seconds),
+        cpus=min(asked.cpus, cap.cpus),
         memory_bytes=min(asked.memory_mb << 20, cap.memory_bytes),
+        processes=min(asked.processes, cap.processes),
+        open_files=min(asked.open_files, cap.open_files),
         scratch_bytes=min(asked.scratch_mb << 20, cap.scratch_bytes),
         output_bytes=min(asked.output_mb << 20, cap.output_bytes),
+        output_files=min(asked.output_files, cap.output_files),
     )
 
 
@@ -71,6 +89,7 @@ class Task:
     """Weights by name (a file name of its own): `base` for training, one or more to evaluate."""
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
+    runtime: str = "numpy"
 
 
 @dataclass(frozen=True)

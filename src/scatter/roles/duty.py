@@ -8,7 +8,7 @@ from scatter.mechanism.units import Address, BasisPoints, Digest, JobId, Seconds
 from scatter.ports.chain import Chain
 from scatter.ports.content import Content
 from scatter.ports.peers import Peers
-from scatter.ports.sandbox import Isolation, Limits, Sandbox
+from scatter.ports.sandbox import INSTALL, Isolation, Limits, Sandbox
 from scatter.ports.store import Store
 
 
@@ -39,6 +39,13 @@ class SandboxPolicy:
     def allows(self, job: Digest, isolation: Isolation) -> bool:
         """Whether this job may run on a backend of this strength."""
         return isolation >= self.minimum or job in self.trusted_jobs
+
+    def weakness(self, sandbox: Sandbox) -> str:
+        """The end of a sentence about a job that may not run on this sandbox."""
+        return (
+            f"{sandbox.name} is weaker than the configured minimum ({self.minimum.name.lower()}). "
+            f"Install {INSTALL[self.minimum]}, or name the job in trusted_jobs."
+        )
 
 
 @dataclass(frozen=True)

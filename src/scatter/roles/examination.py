@@ -115,9 +115,8 @@ class Examiner:
         if self.policy.allows(job.created.evaluation_job, sandbox.isolation):
             return ""
         return (
-            f"The evaluation job of job {job.number} is a stranger's, and {sandbox.name} is weaker "
-            f"than the configured minimum ({self.policy.minimum.name.lower()}). Install a stronger "
-            "sandbox, or name the job in trusted_jobs."
+            f"The evaluation job of job {job.number} is a stranger's, and "
+            f"{self.policy.weakness(sandbox)}"
         )
 
     async def _fits_the_training(self, evaluation: JobFile) -> bool:

@@ -156,11 +156,7 @@ class Trainer:
         """The training job, if it may run here and is what it was published as; else BadInput."""
         sandbox = self.surroundings.sandbox
         if not self.policy.allows(job.created.training_job, sandbox.isolation):
-            raise BadInput(
-                f"Job {job.number} is a stranger's, and {sandbox.name} is weaker than the "
-                f"configured minimum ({self.policy.minimum.name.lower()}). Install a stronger "
-                "sandbox, or name the job in trusted_jobs."
-            )
+            raise BadInput(f"Job {job.number} is a stranger's, and {self.policy.weakness(sandbox)}")
         folder = await workplace.training_job()
         training = await asyncio.to_thread(read_training_job, folder)
         if training.topic != job.created.topic:

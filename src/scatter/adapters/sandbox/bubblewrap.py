@@ -10,33 +10,31 @@ https://github.com/containers/bubblewrap, version 0.8 or later.
 
 import os
 import shutil
-import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from scatter.adapters.sandbox.interpreter import OPTIONS, Interpreter, find_interpreter
-from scatter.adapters.sandbox.run import (
-    MODEL_SUFFIX,
-    Command,
-    check_task,
-    harness_arguments,
-    run_command,
-)
+from scatter.adapters.sandbox.control_group import Allowance, ControlGroup, sweep
+from scatter.adapters.sandbox.local_process import Command, LocalProcess
+from scatter.adapters.sandbox.run import check_task, run_task
+from scatter.adapters.sandbox.runtime import Runtime, find_own_runtime
+from scatter.adapters.sandbox.self_test import prove, self_test
 from scatter.adapters.sandbox.syscall_filter import build_filter
+from scatter.adapters.sandbox.walls import (
+    ENVIRONMENT,
+    HOST_NAME,
+    NOBODY,
+    SCRATCH,
+    choose_runtime,
+    harness_command,
+    memory_folders,
+    owner_of,
+    shown_of,
+)
 from scatter.ports.sandbox import Isolation, Limits, Outcome, SandboxUnavailable, Task
-from scatter_job.environment import FIXED_ENVIRONMENT
 
-NOBODY: Final = "65534"
-
-_PROBE_SECONDS: Final = 20
-_SCRATCH: Final = "/tmp"  # noqa: S108  (inside, where it is the run's own)
-_ENVIRONMENT: Final = {
-    **FIXED_ENVIRONMENT,
-    "PATH": "/usr/bin:/bin",
-    "HOME": _SCRATCH,
-    "PYTHONPATH": "/site",
-}
-"""Of bubblewrap too: what it is started with can be read inside, whatever it clears later."""
+_OWN_PROCESSES = 4
+"""Bubblewrap's, in the run's control group."""
 
 
 class Bubblewrap:
@@ -45,94 +43,82 @@ class Bubblewrap:
     name: ClassVar[str] = "bubblewrap"
     isolation: ClassVar[Isolation] = Isolation.NAMESPACES
 
-    def __init__(self, program: str, interpreter: Interpreter) -> None:
+    def __init__(self, program: str, runtimes: Mapping[str, Runtime], owner: str) -> None:
         self._program = program
-        self._interpreter = interpreter
+        self._runtimes = runtimes
+        self._owner = owner
         self._filter = build_filter()
 
     @classmethod
-    def open(cls) -> "Bubblewrap":
-        """Raises SandboxUnavailable when it is not installed or not allowed here."""
+    def open(
+        cls, folder: Path | None = None, runtimes: Mapping[str, Runtime] | None = None
+    ) -> "Bubblewrap":
+        """`folder` is the node's; what runs of it have left is removed.
+
+        Raises SandboxUnavailable when it is not installed or not allowed here.
+        """
         program = shutil.which("bwrap")
         if program is None:
             raise SandboxUnavailable("bwrap is not on PATH; install the package bubblewrap.")
-        sandbox = cls(program, find_interpreter())
-        sandbox._probe()
+        owner = owner_of(folder)
+        if folder is not None:
+            sweep(owner)
+        own = find_own_runtime()
+        sandbox = cls(program, runtimes or {own.name: own}, owner)
+        sandbox._prove(own)
         return sandbox
 
     async def run(self, task: Task) -> Outcome:
         """See `scatter.ports.sandbox.Sandbox`. Raises BadInput for a task that cannot be run."""
         check_task(task)
-        return await run_command(self._command(task), task)
+        runtime = choose_runtime(self._runtimes, task)
+        # The kernel does not count the processes of root; for others it counts those inside.
+        harness = harness_command(runtime, task, counts_processes=os.getuid() != 0)
+        command = self._command(runtime, task.limits, shown_of(task), harness)
+        return await run_task(lambda: self._start(command, task.limits), task, self.name)
 
-    def _probe(self) -> None:
-        arguments = [*self._walls(Limits()), "--", str(self._interpreter.executable), *OPTIONS]
+    def _prove(self, runtime: Runtime) -> None:
+        command = self._command(runtime, Limits(), {}, [*runtime.python, "-c", self_test()])
         try:
-            result = subprocess.run(
-                [*arguments, "-c", "import numpy, safetensors, scatter_job"],
-                env=_ENVIRONMENT,
-                capture_output=True,
-                timeout=_PROBE_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise SandboxUnavailable(f"bwrap does not start: {error}.") from error
-        if result.returncode != 0:
-            words = result.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+            prove(lambda: self._start(command, Limits()), "bwrap")
+        except SandboxUnavailable as problem:
             raise SandboxUnavailable(
-                f"bwrap does not run here ({words[-1][:300]}); "
-                "allow unprivileged user namespaces, or run outside of a restricted container."
-            )
+                f"{problem} Allow unprivileged user namespaces, or run outside of a restricted "
+                "container."
+            ) from problem
 
-    def _command(self, task: Task) -> Command:
-        show = ["--ro-bind", str(task.job.resolve()), "/job"]
-        show += ["--ro-bind", str(task.data.resolve()), "/data"]
-        for name, path in task.models.items():
-            show += ["--ro-bind", str(path.resolve()), f"/models/{name}{MODEL_SUFFIX}"]
+    def _start(self, command: Command, limits: Limits) -> LocalProcess:
+        allowance = Allowance(limits.memory_bytes, limits.processes + _OWN_PROCESSES, limits.cpus)
+        return LocalProcess(command, ControlGroup.make(self._owner, allowance))
+
+    def _command(
+        self, runtime: Runtime, limits: Limits, task: Mapping[str, Path], inside: Sequence[str]
+    ) -> Command:
+        view = []
+        for place, path in {**runtime.shown, **task}.items():
+            view += ["--ro-bind", str(path), place]
+        for place, target in runtime.links.items():
+            view += ["--symlink", target, place]
+        memory = []
+        for place, size in memory_folders(limits).items():
+            memory += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
         filtered = [] if self._filter is None else ["--seccomp", "{filter}"]
-        harness = harness_arguments(task, job="/job", data="/data", models="/models", out="/out")
-        if os.getuid() != 0:
-            # The kernel does not count the processes of root; for others it counts those inside.
-            harness += ["--processes", str(task.limits.processes)]
-        python = [str(self._interpreter.executable), *OPTIONS]
         return Command(
             [
-                *self._walls(task.limits, show),
+                self._program,
+                *("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net"),
+                *("--unshare-uts", "--unshare-cgroup-try"),
+                *("--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", HOST_NAME),
+                *("--cap-drop", "ALL", "--die-with-parent", "--new-session"),
+                *view,
+                *("--dev", "/dev"),
+                *memory,
+                *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH),
                 *filtered,
-                *("--", *python, "-m", "scatter_job", *harness),
+                *("--", *inside),
             ],
-            _ENVIRONMENT,
-            self.name,
-            self._filter,
+            ENVIRONMENT,
+            filter=self._filter,
+            cpus=limits.cpus,
+            memory_folders=memory_folders(limits),
         )
-
-    def _walls(self, limits: Limits, show: list[str] | None = None) -> list[str]:
-        view = []
-        for folder in self._interpreter.folders:
-            view += ["--ro-bind", str(folder), str(folder)]
-        for place, target in self._interpreter.links:
-            view += ["--symlink", target, place]
-        executable = str(self._interpreter.executable)
-        view += ["--ro-bind", executable, executable]
-        for name, package in self._interpreter.packages.items():
-            view += ["--ro-bind", str(package), f"/site/{name}"]
-        if Path("/etc/ld.so.cache").exists():
-            view += ["--ro-bind", "/etc/ld.so.cache", "/etc/ld.so.cache"]
-        return [
-            self._program,
-            *("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net"),
-            *("--unshare-uts", "--unshare-cgroup-try"),
-            *("--uid", NOBODY, "--gid", NOBODY, "--hostname", "job", "--cap-drop", "ALL"),
-            *("--die-with-parent", "--new-session"),
-            *view,
-            *(show or []),
-            *("--dev", "/dev"),
-            *_memory_folder("/dev/shm", limits.scratch_bytes),  # noqa: S108
-            *_memory_folder(_SCRATCH, limits.scratch_bytes),
-            *_memory_folder("/out", limits.output_bytes),
-            *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", _SCRATCH),
-        ]
-
-
-def _memory_folder(place: str, size: int) -> list[str]:
-    return ["--perms", "1777", "--size", str(size), "--tmpfs", place]

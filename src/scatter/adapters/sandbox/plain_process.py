@@ -8,37 +8,34 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar
 
-from scatter.adapters.sandbox.interpreter import OPTIONS, find_interpreter
-from scatter.adapters.sandbox.run import (
-    MODEL_SUFFIX,
-    Command,
-    check_task,
-    harness_arguments,
-    run_command,
-)
+from scatter.adapters.sandbox.local_process import Command, LocalProcess
+from scatter.adapters.sandbox.run import MODEL_SUFFIX, check_task, harness_arguments, run_task
+from scatter.adapters.sandbox.runtime import Runtime, find_own_runtime
+from scatter.adapters.sandbox.walls import ENVIRONMENT, choose_runtime
 from scatter.ports.sandbox import Isolation, Outcome, Task
-from scatter_job.environment import FIXED_ENVIRONMENT
 
 
 class PlainProcess:
-    """Runs tasks as the operator's own processes."""
+    """Runs tasks as the operator's own processes, in the node's own runtime only."""
 
     name: ClassVar[str] = "plain process (unsafe)"
     isolation: ClassVar[Isolation] = Isolation.NONE
 
     def __init__(self) -> None:
-        self._interpreter = find_interpreter()
+        self._runtime = find_own_runtime()
 
     async def run(self, task: Task) -> Outcome:
         """See `scatter.ports.sandbox.Sandbox`. Raises BadInput for a task that cannot be run."""
         check_task(task)
+        runtime = choose_runtime({self._runtime.name: self._runtime}, task)
         with tempfile.TemporaryDirectory(prefix="scatter-run-") as scratch:
-            return await run_command(self._command(task, Path(scratch)), task)
+            command = self._command(runtime, task, Path(scratch))
+            return await run_task(lambda: LocalProcess(command), task, self.name)
 
-    def _command(self, task: Task, scratch: Path) -> Command:
+    def _command(self, runtime: Runtime, task: Task, scratch: Path) -> Command:
         for folder in ("site", "models", "out", "tmp"):
             (scratch / folder).mkdir()
-        for name, package in self._interpreter.packages.items():
+        for name, package in runtime.packages.items():
             (scratch / "site" / name).symlink_to(package)
         for name, model in task.models.items():
             (scratch / "models" / f"{name}{MODEL_SUFFIX}").symlink_to(model.resolve())
@@ -50,13 +47,12 @@ class PlainProcess:
             out=str(scratch / "out"),
         )
         return Command(
-            [str(self._interpreter.executable), *OPTIONS, "-m", "scatter_job", *arguments],
+            [*runtime.python, "-m", "scatter_job", *arguments],
             {
-                **FIXED_ENVIRONMENT,
-                "PATH": "/usr/bin:/bin",
+                **ENVIRONMENT,
                 "HOME": str(scratch / "tmp"),
                 "TMPDIR": str(scratch / "tmp"),
                 "PYTHONPATH": str(scratch / "site"),
             },
-            self.name,
+            cpus=task.limits.cpus,
         )

@@ -8,7 +8,7 @@ times a second. Linux, `proc(5)`.
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,17 @@ _MEMORY_FIELDS: Final = ("RssAnon:", "RssShmem:")
 class Usage:
     """What a tree uses now."""
 
-    processes: int
+    pids: tuple[int, ...]
     memory_bytes: int
     """Anonymous and shared memory; a page that several share counts once, if that can be told."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What lies in folders that are memory."""
+
+    memory_bytes: int = 0
+    files: int = 0
 
 
 def measure_tree(root: int, enough: int) -> Usage:
@@ -33,11 +41,36 @@ def measure_tree(root: int, enough: int) -> Usage:
     Pages shared by forks are told apart only when the simple sum is above `enough` bytes, since
     that takes the kernel long.
     """
-    tree = list(_walk(root))
+    tree = tuple(_walk(root))
     simple = sum(_resident(pid) for pid in tree)
     if simple > enough:
         simple = sum(_proportional(pid) for pid in tree)
-    return Usage(len(tree), simple)
+    return Usage(tree, simple)
+
+
+def measure_folders(pids: Sequence[int], sizes: Mapping[str, int]) -> Kept:
+    """What lies in the memory folders that one of these processes sees.
+
+    A folder is known by its size too: a process that is only about to change its root still sees
+    the machine's own.
+    """
+    for pid in reversed(pids):
+        found = [_look_into(_PROC / str(pid) / f"root{place}", sizes[place]) for place in sizes]
+        kept = [folder for folder in found if folder is not None]
+        if len(kept) == len(sizes):
+            return Kept(sum(f.memory_bytes for f in kept), sum(f.files for f in kept))
+    return Kept()
+
+
+def _look_into(folder: Path, size: int) -> Kept | None:
+    try:
+        facts = os.statvfs(folder)
+    except OSError:
+        return None
+    if facts.f_blocks != -(-size // facts.f_frsize):
+        return None
+    used = (facts.f_blocks - facts.f_bfree) * facts.f_frsize
+    return Kept(used, facts.f_files - facts.f_ffree)
 
 
 def kill_tree(root: int) -> None:

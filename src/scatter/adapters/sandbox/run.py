@@ -9,17 +9,15 @@ import os
 import re
 import selectors
 import shutil
-import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final, Protocol
 
 from scatter.adapters.sandbox.collection import Collector, OutputRefused
-from scatter.adapters.sandbox.process_tree import kill_tree, measure_tree
 from scatter.mechanism.errors import BadInput
 from scatter.ports.sandbox import Limits, Outcome, Task
 
@@ -29,24 +27,44 @@ _VERBS: Final = ("train", "evaluate")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CHUNK: Final = 256 << 10
 _LOOK_SECONDS: Final = 0.25
-"""Between two looks at the process tree."""
-_END_SECONDS: Final = 10.0
-"""For killed processes to be gone: a kernel may have to write out what they had open."""
+"""Between two looks at what the run uses."""
 _SHARE_FOR_MODELS: Final = 0.9
 """Of the wall clock; the rest is for starting and for delivering the scores."""
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
 
 
-@dataclass(frozen=True)
-class Command:
-    """How a backend starts the harness."""
+Sink = Callable[[bytes], None]
 
-    arguments: Sequence[str]
-    environment: Mapping[str, str]
-    backend: str
-    filter: bytes | None = None
-    """Handed to the process on the descriptor that replaces `{filter}` in the arguments."""
+
+@dataclass(frozen=True)
+class Ending:
+    """How the process of a run ended."""
+
+    code: int
+    out_of_memory: bool = False
+    """Whether the kernel had to end something of it, for it had used up its memory."""
+
+
+class Process(Protocol):
+    """A started run, wherever it lives: a process of this machine, or a container's."""
+
+    @property
+    def ended(self) -> int | None:
+        """A descriptor that can be read once it has ended; None if its streams end with it."""
+        ...
+
+    def connect(self, output: Sink, log: Sink) -> Mapping[int, Sink]:
+        """The descriptors to read, and where what they bring goes."""
+        ...
+
+    def find_excess(self, limits: Limits) -> str:
+        """The limit that it breaks now, in a sentence; empty if it keeps them all."""
+        ...
+
+    def end(self, log: Sink) -> Ending:
+        """Kills what is left of it, waits until nothing is, and tidies up."""
+        ...
 
 
 def check_task(task: Task) -> None:
@@ -80,12 +98,12 @@ def harness_arguments(task: Task, *, job: str, data: str, models: str, out: str)
     return arguments + [part for key, value in limits.items() for part in (key, str(value))]
 
 
-async def run_command(command: Command, task: Task) -> Outcome:
-    """Runs a command in a thread of its own; cancelling kills the run before it is passed on."""
+async def run_task(start: Callable[[], Process], task: Task, backend: str) -> Outcome:
+    """Runs a task in a thread of its own; cancelling kills the run before it is passed on."""
     stop, stopping = os.pipe()
     # A thread of its own: the kernel kills the sandbox when the thread that started it ends.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox") as executor:
-        run = asyncio.wrap_future(executor.submit(_Run(command, task, stop).to_the_end))
+        run = asyncio.wrap_future(executor.submit(_Run(start, task, backend, stop).to_the_end))
         try:
             return await asyncio.shield(run)
         except asyncio.CancelledError:
@@ -98,9 +116,10 @@ async def run_command(command: Command, task: Task) -> Outcome:
 
 
 class _Run:
-    def __init__(self, command: Command, task: Task, stop: int) -> None:
-        self._command = command
+    def __init__(self, start: Callable[[], Process], task: Task, backend: str, stop: int) -> None:
+        self._start = start
         self._task = task
+        self._backend = backend
         self._stop = stop
         self._log = bytearray()
 
@@ -120,103 +139,27 @@ class _Run:
             reason=reason,
             seconds=time.monotonic() - started,
             log=log,
-            backend=self._command.backend,
+            backend=self._backend,
         )
 
     def _run_into(self, draft: Path, started: float) -> str:
         """Returns why the run failed, or nothing."""
+        limits = self._task.limits
         process = self._start()
-        collector = Collector(draft, self._task.limits)
+        collector = Collector(draft, limits)
         try:
-            reason = self._watch(process, collector, started + self._task.limits.wall_seconds)
+            sinks = process.connect(collector.feed, self._keep_log)
+            reason = watch(process, sinks, limits, started + limits.wall_seconds, self._stop)
         finally:
             collector.close()
-            self._end(process)
-        code = process.returncode
-        if not reason and code != 0:
-            reason = f"The job failed (exit code {code}): {self._last_line()}"
+            ending = process.end(self._keep_log)
+        if ending.out_of_memory and reason in {"", took_too_long(limits)}:
+            return used_too_much_memory(limits)
+        if not reason and ending.code != 0:
+            return f"The job failed (exit code {ending.code}): {self._last_line()}"
         if not reason and not collector.is_complete:
-            reason = "The output was cut short."
+            return "The output was cut short."
         return reason
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        descriptors = []
-        arguments = list(self._command.arguments)
-        if self._command.filter is not None:
-            reader, writer = os.pipe()
-            os.write(writer, self._command.filter)
-            os.close(writer)
-            descriptors.append(reader)
-            arguments = [part.replace("{filter}", str(reader)) for part in arguments]
-        try:
-            return subprocess.Popen(
-                arguments,
-                env=dict(self._command.environment),
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,
-                pass_fds=descriptors,
-            )
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-
-    def _watch(
-        self, process: subprocess.Popen[bytes], collector: Collector, deadline: float
-    ) -> str:
-        """Reads until the process has ended; returns why it stopped before that, or nothing.
-
-        The process is not waited for, so that its number still names it when it is killed.
-        """
-        limits = self._task.limits
-        ended = os.pidfd_open(process.pid)
-        sinks = {
-            _stream(process.stdout).fileno(): collector.feed,
-            _stream(process.stderr).fileno(): self._keep_log,
-        }
-        next_look = time.monotonic() + _LOOK_SECONDS
-        with os.fdopen(ended, "rb"), selectors.DefaultSelector() as selector:
-            for descriptor in (*sinks, self._stop, ended):
-                selector.register(descriptor, selectors.EVENT_READ)
-            while (now := time.monotonic()) < deadline:
-                if now >= next_look:
-                    if excess := _find_excess(process.pid, limits):
-                        return excess
-                    next_look = time.monotonic() + _LOOK_SECONDS
-                wait = max(0.0, min(deadline, next_look) - now)
-                ready = [key.fd for key, _ in selector.select(wait)]
-                if self._stop in ready:
-                    return "The run was cancelled."
-                if ready == [ended]:
-                    return ""
-                for descriptor in sinks.keys() & ready:
-                    if chunk := os.read(descriptor, _CHUNK):
-                        try:
-                            sinks[descriptor](chunk)
-                        except OutputRefused as error:
-                            return str(error)
-                    else:
-                        selector.unregister(descriptor)
-        return f"The run took longer than {limits.wall_seconds} s."
-
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """Kills what is left and waits until it is gone: its streams end with its last process."""
-        kill_tree(process.pid)
-        process.wait(_END_SECONDS)
-        deadline = time.monotonic() + _END_SECONDS
-        with _stream(process.stdout) as out, _stream(process.stderr) as err:
-            for stream in (out, err):
-                with selectors.DefaultSelector() as selector:
-                    selector.register(stream, selectors.EVENT_READ)
-                    while selector.select(max(0.0, deadline - time.monotonic())):
-                        chunk = os.read(stream.fileno(), _CHUNK)
-                        if not chunk:
-                            break
-                        if stream is err:
-                            self._keep_log(chunk)
 
     def _keep_log(self, chunk: bytes) -> None:
         self._log += chunk
@@ -227,22 +170,76 @@ class _Run:
         return lines[-1][:500] if lines else "it printed nothing."
 
 
+def watch(
+    process: Process,
+    sinks: Mapping[int, Sink],
+    limits: Limits,
+    deadline: float,
+    stop: int | None = None,
+) -> str:
+    """Reads until the process has ended; returns why it stopped before that, or nothing.
+
+    The process is not waited for, so that its number still names it when it is killed.
+    """
+    ended = process.ended
+    open_sinks = dict(sinks)
+    next_look = time.monotonic() + _LOOK_SECONDS
+    with selectors.DefaultSelector() as selector:
+        for descriptor in (*open_sinks, stop, ended):
+            if descriptor is not None:
+                selector.register(descriptor, selectors.EVENT_READ)
+        while (now := time.monotonic()) < deadline:
+            if now >= next_look:
+                if excess := process.find_excess(limits):
+                    return excess
+                next_look = time.monotonic() + _LOOK_SECONDS
+            wait = max(0.0, min(deadline, next_look) - now)
+            ready = [key.fd for key, _ in selector.select(wait)]
+            if stop in ready:
+                return "The run was cancelled."
+            if ready == [ended]:
+                return ""
+            for descriptor in open_sinks.keys() & ready:
+                try:
+                    if chunk := os.read(descriptor, _CHUNK):
+                        open_sinks[descriptor](chunk)
+                        continue
+                except OutputRefused as error:
+                    return str(error)
+                selector.unregister(descriptor)
+                del open_sinks[descriptor]
+            if ended is None and not open_sinks:
+                return ""
+    return took_too_long(limits)
+
+
+def try_out(start: Callable[[], Process], seconds: float) -> tuple[str, str]:
+    """Starts a process only to see what it says: its output, or why it has none.
+
+    In the second part stands the last line of its log; empty when it ended well.
+    """
+    output, log = bytearray(), bytearray()
+    process = start()
+    try:
+        sinks = process.connect(output.extend, log.extend)
+        reason = watch(process, sinks, Limits(), time.monotonic() + seconds)
+    finally:
+        ending = process.end(log.extend)
+    if not reason and ending.code != 0:
+        lines = clean_log(bytes(log), 4000).strip().splitlines()
+        reason = lines[-1][:300] if lines else f"exit code {ending.code}, no message"
+    return bytes(output).decode("utf-8", "replace"), reason
+
+
+def took_too_long(limits: Limits) -> str:
+    return f"The run took longer than {limits.wall_seconds} s."
+
+
+def used_too_much_memory(limits: Limits) -> str:
+    return f"The run used more than {limits.memory_bytes} bytes of memory."
+
+
 def clean_log(log: bytes, most: int) -> str:
     """The last `most` bytes as text that a terminal or a web page can show without harm."""
     text = _ESCAPE.sub("", log[-most:].decode("utf-8", "replace")).replace("\r", "\n")
     return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
-
-
-def _find_excess(root: int, limits: Limits) -> str:
-    usage = measure_tree(root, limits.memory_bytes)
-    if usage.processes > limits.processes:
-        return f"The run had more than {limits.processes} processes."
-    if usage.memory_bytes > limits.memory_bytes:
-        return f"The run used more than {limits.memory_bytes} bytes of memory."
-    return ""
-
-
-def _stream(stream: IO[bytes] | None) -> IO[bytes]:
-    if stream is None:
-        raise ValueError("The process was started without pipes.")
-    return stream
