@@ -218,11 +218,12 @@ def payouts(evidence: Evidence) -> list[list[str]]:
 
 @contextlib.contextmanager
 def bare_machine(folder: Path) -> Iterator[None]:
-    """No anvil, no bubblewrap, no compiler: nothing but Python."""
+    """No anvil, no Docker, no bubblewrap, no compiler: nothing but Python."""
     (folder / "empty").mkdir()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PATH", str(folder / "empty"))
         environment.setenv("SCATTER_ANVIL", "")
+        environment.setenv("DOCKER_HOST", f"unix://{folder}/empty/docker.sock")
         yield
 
 

@@ -1,13 +1,14 @@
-"""A demo on anvil with jobs in bubblewrap, in which a validator lies and is found out."""
+"""A demo on anvil with jobs in Docker and gVisor, in which a validator lies and is found out."""
 
 import pytest
 from tests.system.evidence import Evidence, recompute, run_whole
 
+from scatter.adapters.sandbox import DOCKER_GVISOR
 from scatter.demo.cast import DemoOptions
 from scatter.lifecycle.payments import LotteryWon, Penalised
 from scatter.mechanism.units import UNIT
 
-pytestmark = [pytest.mark.needs_anvil, pytest.mark.needs_bubblewrap]
+pytestmark = [pytest.mark.needs_anvil, pytest.mark.needs_docker, pytest.mark.needs_gvisor]
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
 
 def test_it_says_that_it_ran_on_anvil_and_confined(demo: Evidence) -> None:
     assert demo.report["chain"].startswith("anvil ")
-    assert demo.report["sandbox"] == "bubblewrap"
+    assert demo.report["sandbox"] == DOCKER_GVISOR.name
 
 
 def test_the_liar_is_penalised_and_the_accuser_wins_the_lottery(demo: Evidence) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.system.evidence import Evidence, bare_machine, payouts, recompute, run_whole
 
+from scatter.adapters.sandbox import DOCKER_GVISOR
 from scatter.demo.cast import DemoOptions
 from scatter.lifecycle.payments import LotteryWon, Penalised
 from scatter.mechanism.units import UNIT
@@ -41,13 +42,14 @@ def test_a_liar_pays_twice_as_much_each_time_and_feeds_the_accuser(tmp_path: Pat
 
 
 @pytest.mark.needs_anvil
-@pytest.mark.needs_bubblewrap
+@pytest.mark.needs_docker
+@pytest.mark.needs_gvisor
 def test_the_same_seed_gives_the_same_model_and_payouts_on_anvil_and_confined(
     tmp_path: Path, plain_demo: Evidence
 ) -> None:
     demo = run_whole(DemoOptions(out=tmp_path / "out"), engine="anvil")
 
-    assert demo.report["sandbox"] == "bubblewrap"
+    assert demo.report["sandbox"] == DOCKER_GVISOR.name
     assert is_same(demo, plain_demo)
 
 
