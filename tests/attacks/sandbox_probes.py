@@ -115,7 +115,10 @@ PROBES = (
     # Other processes, and what they know
     Probe("environments", "look_for(b'SECRET-ENVIRONMENT', 'environ')"),
     Probe("command lines", "look_for(VICTIM_WORD, 'cmdline')"),
-    Probe("ptrace of another process", "call(101, 16, VICTIM, 0, 0); call(101, 17, VICTIM, 0, 0)"),
+    Probe(
+        "ptrace of another process",
+        "call(101, 16, VICTIM, 0, 0); os.waitpid(VICTIM, 0x40000000); call(101, 17, VICTIM, 0, 0)",
+    ),
     Probe(
         "memory of another process",
         "open(f'/proc/{VICTIM}/mem', 'rb').close(); open(f'/proc/{VICTIM}/maps').close()",
