@@ -13,7 +13,7 @@ simulate: $(VENV)/.sim ## The evaluation of the paper: five scenarios, figures 3
 	@$(BIN)/scatter simulate --out figures
 
 test: $(VENV)/.dev ## Every test but those of `make nightly`
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: $(VENV)/.dev ## Style, types, floors
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ from scatter.adapters.blockstore import cut_folder
 from scatter.adapters.deployment import Deployment, deploy, write_deployment
 from scatter.adapters.evm import EvmChain, open_chain
 from scatter.adapters.rpc import Rpc
+from scatter.adapters.sandbox import Bubblewrap, PlainProcess
 from scatter.adapters.transactions import load_signer
 from scatter.demo.cast import INITIAL_SUPPLY, Cast, DemoOptions, assemble
 from scatter.demo.gas import add_up_gas
@@ -68,6 +69,10 @@ EVALUATE = """
 def evaluate(weights, data, settings):
     return float(weights["w"][0])
 """
+
+
+SANDBOX = PlainProcess.name if shutil.which("bwrap") is None else Bubblewrap.name
+"""One whose runs are children of their node, so that a fail point can see them begin."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,8 @@ class Company:
         nodes = furnish(place, self.cast, self.folder / "shares", self.trusted, Seconds(WINDOW))
         for name, node in nodes.items():
             timing = replace(node.config.timing, poll_seconds=POLL_SECONDS)
-            node.config = replace(node.config, timing=timing)
+            sandbox = replace(node.config.sandbox, backend=SANDBOX)
+            node.config = replace(node.config, timing=timing, sandbox=sandbox)
             node.config_file.write_text(render(node.config, node.folder))
             if name in kills:
                 node.casting = cast_with(node.actor.part, kills[name])

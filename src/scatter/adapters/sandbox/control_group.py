@@ -19,7 +19,7 @@ _MOUNT: Final = Path("/sys/fs/cgroup")
 _OWN: Final = Path("/proc/self/cgroup")
 _CONTROLLERS: Final = ("memory", "pids", "cpu")
 _PERIOD: Final = 100_000
-_END_SECONDS: Final = 10.0
+_END_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.005
 _ENTER: Final = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; '
 
