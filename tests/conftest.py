@@ -5,13 +5,15 @@ Where that is not there the test is skipped, with what to install; `SCATTER_REQU
 fail instead.
 """
 
+import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from scatter.adapters.sandbox.docker_engine import find_engine
@@ -85,3 +87,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("SCATTER_REQUIRE_ALL") == "1":
         pytest.fail(f"{lacking.args[0]} (SCATTER_REQUIRE_ALL wants everything tested)")
     pytest.skip(lacking.args[0])
+
+
+@pytest.fixture(autouse=True)
+def _no_log_of_another_test() -> Iterator[None]:
+    """A node that ran in this process logs to the stderr of its test, which is closed after it."""
+    yield
+    structlog.reset_defaults()
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if type(one) is logging.StreamHandler]:
+        root.removeHandler(handler)
