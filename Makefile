@@ -25,7 +25,7 @@ bench: $(VENV)/.dev ## The figures, each beside its peer
 	@$(BIN)/python -m benchmarks
 
 nightly: $(VENV)/.dev ## What is too long for `make test`
-	@$(BIN)/python -m pytest -q -m nightly
+	@$(BIN)/python -m pytest -q -m nightly -o timeout=3600
 
 # pip alone cannot install libp2p beside a fastecdsa that has wheels (docs/decisions/0002), so the
 # pinned list is installed as it stands, without resolving.
