@@ -34,6 +34,7 @@ from scatter.node.api import operator_api
 from scatter.node.config import Config, JoinPolicy, Order, RoleName
 from scatter.node.follower import follow
 from scatter.node.operator import Identity, Operator
+from scatter.node.parties import Parties
 from scatter.node.queue import Workbench
 from scatter.node.running import forget_running, note_running
 from scatter.node.serving import bind, bound_port, serve
@@ -126,7 +127,10 @@ async def run(
             open_chain(deployment, secrets.account, rpc_url=config.rpc or None)
         )
         content = StoredContent(config.data / "content", quota_bytes=config.quota_bytes)
-        peers = await stack.enter_async_context(_open_peers(config, secrets, deployment, gateway))
+        parties = Parties()
+        peers = await stack.enter_async_context(
+            _open_peers(config, secrets, deployment, gateway, parties)
+        )
         choice = await asyncio.to_thread(
             open_sandbox,
             Isolation.NONE,
@@ -188,6 +192,8 @@ async def run(
         await _warn_of_missing_stake(config, chain)
 
         async def on_job(job: JobId) -> None:
+            if history := await chain.history(job):
+                parties.note(fold(history, chain.parameters))
             workbench.touch(job)
 
         async def on_head(head: Head) -> None:
@@ -231,7 +237,11 @@ async def run(
 
 
 def _open_peers(
-    config: Config, secrets: Secrets, deployment: Deployment, gateway: socket.socket
+    config: Config,
+    secrets: Secrets,
+    deployment: Deployment,
+    gateway: socket.socket,
+    parties: Parties,
 ) -> AbstractAsyncContextManager[LibP2PPeers]:
     return LibP2PPeers.open(
         _peer_key(config.data / PEER_KEY_FILE),
@@ -243,6 +253,7 @@ def _open_peers(
         announce=config.peers.announce,
         bootstrap=config.peers.bootstrap,
         interval=config.peers.exchange_seconds,
+        is_preferred=parties.__contains__,
     )
 
 
