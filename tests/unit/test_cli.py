@@ -195,7 +195,7 @@ class TestNodeInit:
             (("--role", "trainer", "--topic", "digits"), "--topic and --data belong together"),
             (("--sandbox", "gvisor"), "there is no sandbox level 'gvisor'"),
             (("--role", "validator", "--role", "trainer"), "run one node for each"),
-            (("--bootstrap", "here"), "peers.bootstrap address 'here'"),
+            (("--bootstrap", "here"), "--bootstrap: address 'here'"),
         ],
     )
     def test_a_mistake_leaves_nothing_behind(

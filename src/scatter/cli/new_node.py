@@ -25,6 +25,7 @@ from scatter.node.config import (
 )
 from scatter.node.config_text import render
 from scatter.node.token import new_token
+from scatter.ports.addresses import read_dial_address
 from scatter.ports.sandbox import Isolation
 
 
@@ -108,6 +109,11 @@ def _config(new: NewNode, network: Deployment) -> Config:
         raise BadInput(f"there is no role {unknown[0]!r}; choose from {known}")
     if (new.topic is None) != (new.data is None):
         raise BadInput("--topic and --data belong together; give both, or neither")
+    for address in new.bootstrap:
+        try:
+            read_dial_address(address)
+        except BadInput as error:
+            raise BadInput(f"--bootstrap: {error}") from None
     topics: tuple[TopicSettings, ...] = ()
     if new.topic is not None and new.data is not None:
         if not new.data.is_dir():

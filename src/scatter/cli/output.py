@@ -1,10 +1,14 @@
 """What commands print: JSON for programs, tables for people, and nothing else on stdout."""
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
+
+WIDEST_ROW = 1_000
+"""Characters of a row that goes to a file or a program."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only, for programs.")]
 
@@ -23,17 +27,20 @@ def show_fields(fields: Iterable[tuple[str, object]]) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints a table that fits the terminal."""
+    """Prints a table that fits the terminal; what a program reads is never broken into lines.
+
+    The first column names the row, such as by its account, and stays whole in any case.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, box=box.SIMPLE, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(_text(cell) for cell in row))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDEST_ROW).print(table)
 
 
 def show_progress(sentence: str) -> None:
