@@ -210,15 +210,6 @@ def keep_as(node: LibP2PPeers) -> Callable[..., Awaitable[KeyReply]]:
     return keep_for_node
 
 
-def free_port() -> int:
-    """A free one that no system hands out by itself, so that it stays free until it is used."""
-    for port in range(20_000 + time.time_ns() % 10_000, 32_000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise OSError("no port is free")
-
-
 async def is_served(asker: LibP2PPeers, holder: LibP2PPeers) -> bool:
     """Whether a node that did nothing wrong still gets its key."""
     reply = await asker.request_key(JOB, holder.account, holder.account)

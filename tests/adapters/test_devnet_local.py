@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ from tests.adapters.chain_networks import new_account
 
 from scatter.devnet.anvil import anvil_version, find_anvil
 from scatter.devnet.faucet import LocalChainFailed, ask
+from scatter.devnet.free_port import find_free_port
 from scatter.devnet.local import open_local_chain
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Address
@@ -80,3 +82,12 @@ class TestFindAnvil:
     def test_what_is_not_anvil_is_told(self) -> None:
         with pytest.raises(BadInput, match="does not answer like anvil"):
             anvil_version(Path("/bin/echo"))
+
+
+def test_a_free_port_is_none_that_the_system_gives_to_outgoing_connections() -> None:
+    first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = [find_free_port() for _ in range(50)]
+
+    assert max(ports) < first_given
+    with socket.create_server(("127.0.0.1", ports[0])), pytest.raises(OSError, match="in use"):
+        socket.create_server(("127.0.0.1", ports[0]))

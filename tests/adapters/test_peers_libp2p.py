@@ -26,7 +26,6 @@ from tests.adapters.peers_stage import (
     exchange,
     flatten,
     frame,
-    free_port,
     is_served,
     keep,
     keep_as,
@@ -42,6 +41,7 @@ from scatter.adapters.peers import LibP2PPeers, peer_id_of
 from scatter.adapters.peers.book import RecordBook
 from scatter.adapters.peers.exchange import PEERS_PROTOCOL, Exchange
 from scatter.adapters.peers.host import Host
+from scatter.devnet.free_port import find_free_port
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Address, JobId
 from scatter.ports.peers import KeyReply, PeerRecord, PeerUnreachable
@@ -203,7 +203,7 @@ class TestManyAndAgain:
     async def test_twelve_nodes_know_each_other_when_the_bootstrap_peer_starts_last(
         self, stack: AsyncExitStack
     ) -> None:
-        port = free_port()
+        port = find_free_port()
         first = f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(bytes([101]) * 32)}"
         nodes = [
             await stack.enter_async_context(opened(number, bootstrap=[first], interval=60))
@@ -232,7 +232,7 @@ class TestManyAndAgain:
     async def test_a_peer_is_found_at_its_second_address_when_the_first_is_dead(
         self, holder: LibP2PPeers, asker: LibP2PPeers
     ) -> None:
-        dead = f"/ip4/127.0.0.1/tcp/{free_port()}"
+        dead = f"/ip4/127.0.0.1/tcp/{find_free_port()}"
         announce = [dead, "/ip4/127.0.0.1/tcp/0"]
         async with opened(3, bootstrap=holder.addresses, announce=announce) as other:
             other.serve_keys(keep_as(other))
@@ -245,7 +245,7 @@ class TestManyAndAgain:
     async def test_a_peer_at_the_address_of_another_gets_nothing_meant_for_it(
         self, holder: LibP2PPeers, asker: LibP2PPeers
     ) -> None:
-        place = [f"/ip4/127.0.0.1/tcp/{free_port()}"]
+        place = [f"/ip4/127.0.0.1/tcp/{find_free_port()}"]
         async with opened(3, listen=place, bootstrap=holder.addresses) as gone:
             await until(lambda: gone.record in asker.records())
         overheard = []

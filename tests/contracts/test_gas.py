@@ -5,8 +5,8 @@ prints the figures that `docs/contracts.md` quotes.
 """
 
 import os
-import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ from tests.unit.vectors.reading import DATASET, SALT, address_of, order
 
 from scatter.adapters.contracts import PROTOCOL, TOKEN, plan_deployment
 from scatter.devnet.anvil import anvil_command, find_anvil
+from scatter.devnet.free_port import find_free_port
 from scatter.lifecycle.commitments import commit_to_scores
 from scatter.mechanism.parameters import PAPER, local
 from scatter.mechanism.units import UNIT, Address
@@ -30,6 +31,7 @@ TREASURY = address_of("treasury")
 REQUESTER = address_of("requester")
 MOST_GAS_OF_ONE = 16_777_216
 """EIP-7825."""
+MOST_SECONDS_TO_START = 30.0
 
 
 @dataclass
@@ -72,20 +74,29 @@ class Anvil:
 def anvil() -> Iterator[Anvil]:
     binary = find_anvil(os.environ)
     assert binary is not None
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_free_port()
     command = [c for c in anvil_command(binary, port, None) if c not in ("--mixed-mining",)]
     place = command.index("--block-time")
     del command[place : place + 2]  # blocks come with transactions only
     process = subprocess.Popen(command)
-    transport = httpx.HTTPTransport(retries=50)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
+            wait_until_ready(process, http)
             yield Anvil(http)
     finally:
         process.terminate()
         process.wait(10)
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], http: httpx.Client) -> None:
+    deadline = time.monotonic() + MOST_SECONDS_TO_START
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            http.post("/", json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []})
+        except httpx.TransportError:
+            continue
+        return
+    pytest.fail(f"anvil does not answer at {http.base_url}; its exit code: {process.returncode}")
 
 
 def deploy(anvil: Anvil) -> int:

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from scatter.cli.application import run
+from scatter.devnet.free_port import find_free_port
 
 ROOT = Path(__file__).parents[2]
 SCATTER = [sys.executable, "-m", "scatter.cli"]
@@ -42,7 +43,7 @@ class Network:
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     folder = tmp_path_factory.mktemp("network")
     with contextlib.ExitStack() as stack:
-        devnet = ["devnet", "--out", folder, "--accounts", "2", "--port", free_port()]
+        devnet = ["devnet", "--out", folder, "--accounts", "2", "--port", find_free_port()]
         stack.enter_context(running([*devnet, "--engine", "embedded"], "Ctrl-C ends", "stdout"))
         known = Network(folder)
         node = set_up(known, "ready", account=1)
@@ -71,12 +72,6 @@ def running(arguments: list[object], word: str, stream: str) -> Iterator[None]:
     finally:
         process.terminate()
         process.communicate()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def set_up(network: Network, name: str, *, account: int = 2) -> Path:

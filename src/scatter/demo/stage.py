@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import secrets
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,6 +31,7 @@ from scatter.adapters.transactions import Patience as SendingPatience
 from scatter.adapters.transactions import load_signer
 from scatter.demo.actor_process import play
 from scatter.demo.cast import INITIAL_SUPPLY, Actor, Cast
+from scatter.devnet.free_port import find_free_port
 from scatter.devnet.local import Engine, LocalChain, open_local_chain
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.parameters import Parameters
@@ -313,7 +313,7 @@ def furnish(
 ) -> dict[str, Node]:
     """Writes the folder of every node: configuration, keystore, password, token, peer key."""
     bootstrap_key = secrets.token_bytes(32)
-    port = _free_port()
+    port = find_free_port()
     bootstrap = f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(bootstrap_key)}"
     nodes = {}
     for actor in cast.actors:
@@ -388,9 +388,3 @@ def _turn(actor: Actor, challenge: Seconds) -> Seconds:
     """
     is_first = actor.part != "challenger" or actor.number == 1
     return Seconds(0 if is_first else challenge // 2)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,7 +6,6 @@ transaction arrives, and is ended when the context is left.
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ import httpx
 
 from scatter.devnet.anvil import anvil_command, anvil_version, find_anvil
 from scatter.devnet.faucet import MOST_SECONDS, POLL_SECONDS, LocalChainFailed, ask, fund
+from scatter.devnet.free_port import find_free_port
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Address
 
@@ -60,7 +60,7 @@ async def open_local_chain(
     Raises LocalChainFailed if it does not start, BadInput if the engine asked for is not there.
     """
     binary = _choose(folder, engine, environ)
-    port = port if port is not None else _free_port()
+    port = port if port is not None else find_free_port()
     if folder is not None:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     if binary is not None:
@@ -145,9 +145,3 @@ async def _end(process: asyncio.subprocess.Process, patience: float) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
