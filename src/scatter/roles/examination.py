@@ -222,7 +222,13 @@ class Examiner:
             seed=evaluation.seed,
         )
         outcome: Outcome = await self.surroundings.sandbox.run(task)
-        log.info("evaluated", models=len(models), ok=outcome.ok, backend=outcome.backend)
+        log.info(
+            "evaluated",
+            models=len(models),
+            ok=outcome.ok,
+            backend=outcome.backend,
+            seconds=round(outcome.seconds, 2),
+        )
         if not outcome.ok:
             return None, outcome.reason
         names = [str(account) for account in models]
