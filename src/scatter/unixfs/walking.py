@@ -62,6 +62,10 @@ def read_block(cid: Cid, block: bytes, claim: Claim) -> Node:
     """
     if not cid.names(block):
         raise WrongBlock(f"Other bytes than those of block {cid} were sent in its place.")
+    return _read_verified(cid, block, claim)
+
+
+def _read_verified(cid: Cid, block: bytes, claim: Claim) -> Node:
     node = decode(cid, block)
     total = total_of(node, len(block))
     if claim.total is not None and claim.total != total:
@@ -169,7 +173,8 @@ class Walk:
 
 
 Get = Callable[[Cid], bytes]
-"""Hands over a block; raises an error of its own when it has none."""
+"""Hands over a block that it verified, as stores do; raises an error of its own when it has none.
+"""
 
 
 def read_folder(
@@ -179,7 +184,7 @@ def read_folder(
 
     Yields (path, None) for a folder, (path, content) for a file, whose content must be read before
     the next item is asked for. Raises NodeRefused when a bound is broken: `most_bytes` in all
-    files, `MOST_ENTRIES`, `MOST_DEPTH`. Blocks are verified here, wherever they come from.
+    files, `MOST_ENTRIES`, `MOST_DEPTH`.
     """
     return _Reader(get, most_bytes).read(Cid.of_folder(root))
 
@@ -192,7 +197,7 @@ class _Reader:
         self.entries_left = MOST_ENTRIES
 
     def read(self, root: Cid) -> Iterator[tuple[PurePosixPath, Iterator[bytes] | None]]:
-        node = read_block(root, self.get(root), Claim())
+        node = _read_verified(root, self.get(root), Claim())
         if not isinstance(node, Directory):
             raise NodeRefused(f"{root} is a file; everything published is a folder.")
         yield from self._folder(PurePosixPath(), node, 1)
@@ -207,7 +212,7 @@ class _Reader:
                 raise NodeRefused(f"The folder has more than {MOST_ENTRIES} entries.")
             if len(bytes(path / entry.name)) > MOST_PATH_BYTES:
                 raise NodeRefused(f"A path in the folder is longer than {MOST_PATH_BYTES} bytes.")
-            node = read_block(entry.cid, self.get(entry.cid), Claim(entry.total))
+            node = _read_verified(entry.cid, self.get(entry.cid), Claim(entry.total))
             if isinstance(node, Directory):
                 yield path / entry.name, None
                 yield from self._folder(path / entry.name, node, depth + 1)
@@ -226,7 +231,7 @@ class _Reader:
             return
         for chunk in node.chunks:
             claim = Claim(chunk.total, chunk.content)
-            part = read_block(chunk.cid, self.get(chunk.cid), claim)
+            part = _read_verified(chunk.cid, self.get(chunk.cid), claim)
             if isinstance(part, Directory):
                 raise NodeRefused(f"Block {chunk.cid}, a part of a file, is a folder.")
             yield from self._content(part, depth + 1)
