@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -94,12 +94,11 @@ class DurableQueue(Queue):
         async with self._entering:
             if entry in self._entered:
                 return
-            self._entered.add(entry)
-            try:
+            with ExitStack() as undoing:
+                undoing.callback(self._entered.discard, entry)
+                self._entered.add(entry)
                 await self._blocking(_enqueue, entry, rank)
-            except BaseException:
-                self._entered.discard(entry)
-                raise
+                undoing.pop_all()
 
     async def line(self) -> Sequence[Place]:
         return await self._blocking(_read_line)

@@ -328,13 +328,15 @@ class Host:
 @contextlib.asynccontextmanager
 async def _ended(stream: Stream) -> AsyncIterator[None]:
     """Closes the stream afterwards; resets it when anything went wrong."""
+    closed = False
     try:
         yield
         await stream.close()
-    except BaseException:
-        with trio.CancelScope(deadline=trio.current_time() + RESET_SECONDS, shield=True):
-            await stream.reset()
-        raise
+        closed = True
+    finally:
+        if not closed:
+            with trio.CancelScope(deadline=trio.current_time() + RESET_SECONDS, shield=True):
+                await stream.reset()
 
 
 class _Metered(TrioTCPStream):

@@ -11,7 +11,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -146,7 +146,8 @@ class DockerEngine:
             for place, path in {**runtime.shown, **task}.items()
         ]
         client = _connect()
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(client.close)
             container = client.containers.create(
                 self._images[runtime.name],
                 entrypoint=list(inside),
@@ -156,10 +157,9 @@ class DockerEngine:
                 **_walls(),
                 **self._bounds(limits),
             )
-            return ContainerProcess(client, container)
-        except BaseException:
-            client.close()
-            raise
+            process = ContainerProcess(client, container)
+            undoing.pop_all()
+        return process
 
     def _bounds(self, limits: Limits) -> dict[str, Any]:
         sizes = memory_folders(limits)
@@ -190,14 +190,13 @@ class ContainerProcess:
     def __init__(self, client: docker.DockerClient, container: Container) -> None:
         self._client = client
         self._container = container
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(container.remove, force=True)
             self._socket = client.api.attach_socket(
                 container.id, params={"stdout": 1, "stderr": 1, "stream": 1}
             )
             container.start()
-        except BaseException:
-            container.remove(force=True)
-            raise
+            undoing.pop_all()
 
     @property
     def ended(self) -> None:
