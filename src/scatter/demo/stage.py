@@ -387,4 +387,4 @@ def _turn(actor: Actor, challenge: Seconds) -> Seconds:
     wins the lottery; the others are there in case that it does not.
     """
     is_first = actor.part != "challenger" or actor.number == 1
-    return Seconds(0 if is_first else challenge // 2)
+    return Seconds(0 if is_first else 3 * challenge // 4)
