@@ -26,6 +26,7 @@ from scatter.fakes.content import World as Published
 from scatter.fakes.peers import FakeNetwork, FakePeers
 from scatter.fakes.sandbox import FakeSandbox
 from scatter.fakes.store import FakeStore
+from scatter.learning.inspection import Inspection, inspect_folder
 from scatter.lifecycle.commitments import commit_to_dataset
 from scatter.lifecycle.deployment import Block
 from scatter.lifecycle.job import Job, fold, phase
@@ -86,6 +87,10 @@ def train(task: Task) -> tuple[dict[str, np.ndarray], dict[str, object]]:
 
 def evaluate(name: str, path: Path, task: Task) -> float:
     return float(np.clip(abs(load_file(path)["w"][0]), 0, 1))
+
+
+async def look(folder: Path) -> Inspection:
+    return inspect_folder(folder)
 
 
 class Meddled:
@@ -157,6 +162,7 @@ class Node:
             peers=self.peers,
             sandbox=self.sandbox,
             store=self.store,
+            inspect=look,
             folder=self.folder,
             sealing_context=CONTEXT,
         )

@@ -1,7 +1,7 @@
 """The operator's interface: behind its token, bounded, and each failure a sentence."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +9,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from scatter.learning.inspection import Inspection, SeenFile
+from scatter.learning.suspicions import Concern, Suspicion
 from scatter.lifecycle.events import JobCancelled, JobCreated, TrainerJoined
 from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.errors import Refused
@@ -108,6 +110,7 @@ class Desk:
         self.proposals: list[Any] = []
         self.agreed: list[tuple[JobId, Tokens]] = []
         self.bought: Result | None = None
+        self.approved: list[JobId] = []
 
     async def publish(self, proposal):
         self.proposals.append(proposal)
@@ -118,6 +121,17 @@ class Desk:
 
     async def agree(self, job, stake):
         self.agreed.append((job, stake))
+
+    async def inspect(self, job):
+        place = Suspicion("train.py", 3, Concern.NETWORK, "import socket")
+        seen = Inspection(None, "", (SeenFile("train.py", 9),), ("socket",), (place,), 0)
+        return seen, replace(seen, suspicions=())
+
+    async def approve(self, job):
+        self.approved.append(job.number)
+
+    async def is_approved(self, job):
+        return job.number in self.approved
 
 
 class Bench:
@@ -131,6 +145,9 @@ class Bench:
 
     async def works(self):
         return [Work("requester", JobId(1), "failed", "no peer answers", 5)]
+
+    async def questions(self):
+        return ["Job 3 waits."]
 
 
 class Alone:
@@ -176,6 +193,7 @@ def node_with():
             alone,
             alone,
             bench,
+            review=desk,
             requester=desk if requester else None,
             trainer=desk if trainer else None,
         )
@@ -254,6 +272,7 @@ class TestLooking:
         assert status["head"] == 9
         assert status["isolation"] == "none"
         assert status["least_isolation"] == "guest-kernel"
+        assert (status["approval"], status["waiting_for_approval"]) == ("never", ["Job 3 waits."])
 
     def test_amounts_are_exact_decimal_tokens(self, node):
         answer = node.ask("GET", "/balance").json()
@@ -299,11 +318,21 @@ class TestLooking:
         assert answer["model"] == "/r/global.safetensors"
         assert answer["shares"][0]["score"] == "0.9"
 
+    def test_an_inspection_says_what_is_where_in_a_job(self, node_with_jobs):
+        answer = node_with_jobs.ask("GET", "/jobs/1/inspection").json()
+
+        assert answer["training"]["files"] == [{"name": "train.py", "size": 9}]
+        assert answer["training"]["suspicions"] == [
+            {"file": "train.py", "line": 3, "concern": "network", "what": "import socket"}
+        ]
+        assert answer["evaluation"]["suspicions"] == []
+        assert answer["approved"] is False
+
     def test_every_operation_is_documented(self, node):
         document = node.ask("GET", "/openapi.json").json()
 
         operations = [one for path in document["paths"].values() for one in path.values()]
-        assert len(operations) == 13
+        assert len(operations) == 15
         assert all(operation["summary"] for operation in operations)
         assert "HTTPBearer" in document["components"]["securitySchemes"]
 
@@ -349,6 +378,12 @@ class TestActing:
         assert node_with_jobs.ask("POST", "/jobs/1/join", json={"stake": "2"}).is_success
         assert node_with_jobs.desk.agreed == [(1, 2 * UNIT)]
 
+    def test_an_approved_job_is_looked_at_again(self, node_with_jobs):
+        assert node_with_jobs.ask("POST", "/jobs/3/approve").is_success
+
+        assert node_with_jobs.desk.approved == node_with_jobs.bench.touched == [3]
+        assert node_with_jobs.ask("GET", "/jobs/3/inspection").json()["approved"] is True
+
     def test_stakes_are_put_asked_back_and_taken(self, node):
         node.ask("POST", "/stake", json={"role": "validator", "amount": "25000"})
         node.ask("POST", "/unstake")
@@ -370,6 +405,8 @@ class TestFailures:
             ("GET", "/jobs/99999999999999999999999", 422),
             ("GET", "/jobs/1/result", 404),
             ("POST", "/jobs/99/start", 404),
+            ("POST", "/jobs/99/approve", 404),
+            ("GET", "/jobs/99/inspection", 404),
             ("GET", "/nothing", 404),
             ("DELETE", "/jobs/1", 405),
             ("POST", "/stake", 422),

@@ -24,6 +24,7 @@ from scatter.node.config import (
 )
 from scatter.node.config_text import render
 from scatter.ports.sandbox import Isolation, Limits
+from scatter.roles.duty import Approval
 
 LEAST = """
 [node]
@@ -90,6 +91,7 @@ def test_what_is_rendered_reads_back_the_same(written, tmp_path):
                 output_files=7,
             ),
             backend="gvisor",
+            approve=Approval.SUSPICIOUS,
         ),
         store="postgresql://scatter@localhost/scatter",
     )
@@ -120,6 +122,7 @@ def test_what_is_rendered_reads_back_the_same(written, tmp_path):
         (LEAST + '[peers]\nlisten = "host:1"', "peers.listen address 'host:1'"),
         (LEAST + '[gateway]\npublic = "x"', "gateway.public gateway x: must be http://"),
         (LEAST + '[sandbox]\nminimum = "gvisor"', "must be one of guest-kernel, namespaces, none"),
+        (LEAST + '[sandbox]\napprove = "allways"', 'did you mean "always"?'),
         (LEAST + '[sandbox]\ntrusted_jobs = ["Qm"]', "sandbox.trusted_jobs has 'Qm'"),
         (LEAST + '[store]\nurl = "postgresql://me:pw@db/x"', "set PGPASSWORD instead"),
         (LEAST + '[store]\nurl = "mysql://db"', "must begin with postgresql:// or sqlite:"),

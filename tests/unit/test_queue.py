@@ -11,11 +11,12 @@ from scatter.fakes.sandbox import FakeSandbox
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.units import JobId, Timestamp
 from scatter.node.agenda import Agenda
-from scatter.node.queue import Workbench
+from scatter.node.queue import ASKING_SECONDS, Workbench
 from scatter.node.turns import TurnNeeded, Turns
 from scatter.ports.queue import Entry
 from scatter.ports.sandbox import Task
 from scatter.ports.store import Work
+from scatter.roles.approval import ApprovalNeeded
 
 FIRST, SECOND = JobId(1), JobId(2)
 
@@ -226,6 +227,40 @@ def test_a_failure_is_noted_with_its_sentence_and_tried_again(bench_of, notes):
         ("failed", "no peer answers"),
         ("waiting", ""),
     ]
+
+
+def test_a_job_that_waits_for_approval_says_so_and_goes_on_when_it_is_touched(bench_of, notes):
+    async def advance(job):
+        if len(duty.calls) == 1:
+            raise ApprovalNeeded("Job 1 waits: look at it.")
+
+    bench, duty = bench_of(advance)
+    bench.touch(FIRST)
+
+    async def main():
+        running = asyncio.create_task(bench.run())
+        await until(lambda: len(notes.kept) == 1)
+        questions = await bench.questions()
+        bench.touch(FIRST)
+        await until(lambda: len(notes.kept) == 2)
+        running.cancel()
+        return questions
+
+    assert asyncio.run(main()) == ["Job 1 waits: look at it."]
+    assert [(w.state, w.note) for w in notes.kept] == [
+        ("asking", "Job 1 waits: look at it."),
+        ("waiting", ""),
+    ]
+
+
+def test_a_job_that_waits_for_approval_is_looked_at_again_each_minute(agenda):
+    agenda.touch(FIRST)
+    agenda.defer(agenda.take(), 0, ASKING_SECONDS)
+
+    agenda.pass_time(None, 59.9)
+    assert agenda.take() is None
+    agenda.pass_time(None, 60)
+    assert agenda.take() == Entry("trainer", FIRST)
 
 
 def test_an_entry_wakes_when_the_time_that_it_named_is_told(bench_of):

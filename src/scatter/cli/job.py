@@ -1,15 +1,17 @@
-"""`scatter job`: write a job, publish it, watch it, take part in it."""
+"""`scatter job`: write a job, publish it, look into it, watch it, take part in it."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from scatter.cli.inspection import show_inspection
 from scatter.cli.output import AsJson, show_fields, show_json, show_table
 from scatter.cli.running_node import DEFAULT_CONFIG, ConfigFile, RunningNode
+from scatter.mechanism.errors import BadInput
 
 app = typer.Typer(
-    help="Write, publish, list, join, start jobs, and get their results.\n\n"
+    help="Write, publish, list, inspect, join, start jobs, and get their results.\n\n"
     "Example: scatter job list --phase open"
 )
 
@@ -138,6 +140,52 @@ def show(job: Number, config: ConfigFile = DEFAULT_CONFIG, json: AsJson = False)
         rows = answer[name]
         if rows:
             show_table(name.capitalize(), list(rows[0]), [list(row.values()) for row in rows])
+
+
+@app.command()
+def inspect(
+    job: Annotated[str, typer.Argument(help="The number of a job, or a folder of yours.")],
+    config: ConfigFile = DEFAULT_CONFIG,
+    json: AsJson = False,
+) -> None:
+    """Shows what a job holds: files, imports, limits, suspicious places. Nothing of it is run.
+
+    Example: scatter job inspect 1
+    """
+    if job.isdecimal():
+        answer = RunningNode(config).get(f"/jobs/{job}/inspection")
+        parts = {f"The {part} job": answer[part] for part in ("training", "evaluation")}
+    else:
+        answer = _inspect_folder(Path(job))
+        parts = {job: answer}
+    if json:
+        show_json(answer)
+        return
+    for title, seen in parts.items():
+        show_inspection(title, seen)
+    if job.isdecimal():
+        word = "is approved" if answer["approved"] else f"not approved: scatter job approve {job}"
+        typer.echo(f"\nJob {job}: {word}")
+
+
+def _inspect_folder(folder: Path) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from scatter.adapters.inspection import inspect_apart_now
+
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is neither the number of a job nor a folder")
+    return asdict(inspect_apart_now(folder))
+
+
+@app.command()
+def approve(job: Number, config: ConfigFile = DEFAULT_CONFIG, json: AsJson = False) -> None:
+    """Lets a node join and run a job that waits for it; `scatter status` lists those that do.
+
+    Example: scatter job approve 1 --config trainer-1/node.toml
+    """
+    answer = RunningNode(config).post(f"/jobs/{job}/approve")
+    _say(answer, json, f"Job {job} is approved; the node goes on with it.")
 
 
 @app.command()

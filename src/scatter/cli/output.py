@@ -34,12 +34,14 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, box=box.SIMPLE, title_justify="left")
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
-        table.add_row(*(_text(cell) for cell in row))
+        # As text, not as Rich's own marks: a stranger may have chosen it.
+        table.add_row(*(Text(_text(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else WIDEST_ROW).print(table)
 
 

@@ -88,12 +88,12 @@ class JobFile:
 
 
 def read_job(
-    folder: Path, kind: JobKind | None = None, *, runtimes: Collection[str] = RUNTIMES
+    folder: Path, kind: JobKind | None = None, *, runtimes: Collection[str] | None = RUNTIMES
 ) -> JobFile:
     """Reads a job's folder; `kind` says which one is expected, if that is known.
 
     Raises BadInput: no `job.toml` or function file, not TOML, unknown, missing or wrong values,
-    a runtime that is not in `runtimes`.
+    a runtime that is not in `runtimes`; None lets any name pass, for those who do not run it.
     """
     path = folder / JOB_FILE
     text = _read_small(path, MOST_JOB_FILE_BYTES)
@@ -111,7 +111,7 @@ def read_job(
 
 
 def parse_job(
-    table: Mapping[str, Any], where: str, *, runtimes: Collection[str] = RUNTIMES
+    table: Mapping[str, Any], where: str, *, runtimes: Collection[str] | None = RUNTIMES
 ) -> JobFile:
     """Checks the values of a `job.toml`; `where` names it in messages. Raises BadInput."""
     _refuse_unknown(table, KEYS, where)
@@ -125,7 +125,7 @@ def parse_job(
             "use lower-case letters, digits and single hyphens, at most 64."
         )
     runtime = _text(table, "runtime", where, 64)
-    if runtime not in runtimes:
+    if runtimes is not None and runtime not in runtimes:
         known = ", ".join(sorted(runtimes))
         raise BadInput(f"{where}: runtime {runtime!r} is not installed here; known: {known}.")
     return JobFile(

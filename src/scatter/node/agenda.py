@@ -83,6 +83,12 @@ class Agenda:
         if wake is not None:
             self._wakes[entry] = wake
 
+    def defer(self, entry: Entry, clock: float, pause: float) -> None:
+        """Puts an entry down for a pause (seconds), or until an event comes; nothing failed."""
+        del self._in_hand[entry.job]
+        self._failures.pop(entry, None)
+        self._retries[entry] = clock + pause
+
     def fail(self, entry: Entry, clock: float) -> float:
         """Puts an entry down for a pause, which is returned (seconds)."""
         del self._in_hand[entry.job]

@@ -28,6 +28,7 @@ from scatter.node.views import (
     ErrorView,
     HealthView,
     HoldingsView,
+    InspectionView,
     JobsView,
     JobView,
     JoinView,
@@ -40,6 +41,7 @@ from scatter.node.views import (
     WorksView,
     read_account,
     view_holdings,
+    view_inspection,
     view_job,
     view_page,
     view_result,
@@ -113,7 +115,8 @@ def _looks(operator: Operator) -> APIRouter:
 
     @router.get("/status", tags=["node"], summary="What the node is and how it stands")
     async def status() -> StatusView:
-        return view_status(operator, await operator.head(), __version__)
+        head, questions = await operator.head(), await operator.questions()
+        return view_status(operator, head, questions, __version__)
 
     @router.get("/work", tags=["node"], summary="The queue: what runs, waits, failed or is done")
     async def work() -> WorksView:
@@ -143,6 +146,12 @@ def _looks(operator: Operator) -> APIRouter:
         return view_job(await operator.job(job), operator.account)
 
     @router.get(
+        "/jobs/{job}/inspection", tags=["jobs"], summary="What a job holds; nothing of it is run"
+    )
+    async def inspection(job: Number) -> InspectionView:
+        return view_inspection(await operator.inspect(job))
+
+    @router.get(
         "/jobs/{job}/result", tags=["jobs"], summary="Where the aggregate lies, of what it was made"
     )
     async def result(job: Number) -> ResultView:
@@ -152,7 +161,7 @@ def _looks(operator: Operator) -> APIRouter:
 
 
 def _acts(operator: Operator) -> APIRouter:
-    """What sends transactions; answers when their effect is on chain."""
+    """What changes something; a transaction answers when its effect is on chain."""
     router = APIRouter()
 
     @router.post("/jobs", tags=["jobs"], status_code=201, summary="Publish a job (requester)")
@@ -162,6 +171,11 @@ def _acts(operator: Operator) -> APIRouter:
     @router.post("/jobs/{job}/join", tags=["jobs"], summary="Join a job by hand (trainer)")
     async def join(job: Number, terms: JoinView) -> DoneView:
         await operator.join(job, read_tokens(terms.stake))
+        return DoneView()
+
+    @router.post("/jobs/{job}/approve", tags=["jobs"], summary="Let this node join and run a job")
+    async def approve(job: Number) -> DoneView:
+        await operator.approve(job)
         return DoneView()
 
     @router.post("/jobs/{job}/start", tags=["jobs"], summary="Start training (requester)")

@@ -22,6 +22,7 @@ from scatter.adapters.deployment import Deployment, read_deployment
 from scatter.adapters.durable_queue import DurableQueue
 from scatter.adapters.evm import EvmChain, open_chain
 from scatter.adapters.gateway import gateway_app
+from scatter.adapters.inspection import inspect_apart
 from scatter.adapters.peers.libp2p import LibP2PPeers
 from scatter.adapters.sandbox.choice import Choice, open_sandbox
 from scatter.adapters.store import SqlStore
@@ -44,6 +45,7 @@ from scatter.node.turns import Turns
 from scatter.ports.chain import ChainUnreachable, Head
 from scatter.ports.queue import MOST_RANK
 from scatter.ports.sandbox import INSTALL, Isolation
+from scatter.roles.approval import Review
 from scatter.roles.challenger import Challenger
 from scatter.roles.duty import Duty, Offer, Patience, SandboxPolicy, Surroundings
 from scatter.roles.keys import KeyKeeping
@@ -155,6 +157,7 @@ async def run(
             peers=peers,
             sandbox=sandbox,
             store=store,
+            inspect=inspect_apart,
             folder=config.data / "work",
             sealing_context=(deployment.chain_id, contract),
         )
@@ -179,6 +182,7 @@ async def run(
             peer_addresses=tuple(peers.addresses),
             gateway=_public_gateway(config, gateway),
             minimum=config.sandbox.minimum,
+            approval=config.sandbox.approve,
         )
         operator = Operator(
             identity,
@@ -186,6 +190,7 @@ async def run(
             peers,
             sandbox,
             workbench,
+            review=Review(surroundings),
             requester=duties.requester,
             trainer=duties.trainer,
         )
@@ -262,6 +267,7 @@ def _duties(config: Config, surroundings: Surroundings, casting: Casting) -> Dut
         minimum=config.sandbox.minimum,
         trusted_jobs=frozenset(config.sandbox.trusted_jobs),
         caps=config.sandbox.caps,
+        approval=config.sandbox.approve,
     )
     patience = Patience(
         turn=config.timing.turn,

@@ -20,6 +20,7 @@ from scatter.node.amounts import HostPort, read_host_port, read_score, read_toke
 from scatter.node.settings_file import Table
 from scatter.ports.addresses import check_gateway, read_dial_address, read_endpoint
 from scatter.ports.sandbox import Isolation, Limits
+from scatter.roles.duty import Approval
 from scatter.unixfs.cid import folder_digest
 
 CONFIG_NAME = "node.toml"
@@ -122,6 +123,7 @@ class SandboxSettings:
     caps: Limits = field(default_factory=Limits)
     backend: str = ""
     """The only one wanted; empty takes the strongest that runs here."""
+    approve: Approval = Approval.NEVER
 
 
 @dataclass(frozen=True)
@@ -320,9 +322,10 @@ def _sandbox(table: Table) -> SandboxSettings:
         except BadInput as error:
             raise table.mistake("trusted_jobs", f"has {cid!r}: {error}") from None
     backend = table.text("backend", "")
+    approve = table.choice("approve", Approval, Approval.NEVER)
     caps = _caps(table)
     table.refuse_unknown()
-    return SandboxSettings(names[minimum], tuple(trusted), caps, backend)
+    return SandboxSettings(names[minimum], tuple(trusted), caps, backend, approve)
 
 
 def _caps(table: Table) -> Limits:

@@ -104,6 +104,8 @@ def _sandbox_lines(config: Config) -> Iterator[str]:
         f"trusted_jobs = {_list([folder_text(job) for job in config.sandbox.trusted_jobs])}",
         '# "docker-gvisor", "gvisor", "docker-runc", "bubblewrap"; empty takes the strongest.',
         f"backend = {_text(config.sandbox.backend)}",
+        '# Which jobs wait for `scatter job approve`: "never", "suspicious" or "always".',
+        f"approve = {_text(config.sandbox.approve)}",
         "# What one run may use at most, whatever its author asks for.",
         f"wall_seconds = {caps.wall_seconds}",
         f"cpus = {caps.cpus}",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from scatter.learning.inspection import Inspection
 from scatter.lifecycle.job import Job, fold, phase
 from scatter.lifecycle.vocabulary import Phase, Role
 from scatter.mechanism.errors import ScatterError
@@ -18,6 +19,7 @@ from scatter.ports.chain import Chain, Head, Holdings
 from scatter.ports.peers import Peers
 from scatter.ports.sandbox import Isolation, Sandbox
 from scatter.ports.store import Work
+from scatter.roles.duty import Approval
 from scatter.roles.requester import Proposal, Result
 
 MOST_LISTED = 100
@@ -56,6 +58,26 @@ class Seller(Protocol):
         ...
 
 
+class Reviewer(Protocol):
+    """Who shows the operator what a job holds, and remembers what it decided."""
+
+    async def inspect(self, job: Job) -> tuple[Inspection, Inspection]: ...
+
+    async def approve(self, job: Job) -> None: ...
+
+    async def is_approved(self, job: Job) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a job holds, and whether it is approved already."""
+
+    job: JobId
+    training: Inspection
+    evaluation: Inspection
+    approved: bool
+
+
 @dataclass(frozen=True)
 class Identity:
     """What a node is, fixed from its start on."""
@@ -74,6 +96,7 @@ class Identity:
     gateway: str
     """The base address by which others fetch from this node."""
     minimum: Isolation
+    approval: Approval = Approval.NEVER
 
 
 @dataclass(frozen=True)
@@ -103,6 +126,7 @@ class Operator:
         sandbox: Sandbox,
         workbench: Workbench,
         *,
+        review: Reviewer,
         requester: Buyer | None = None,
         trainer: Seller | None = None,
     ) -> None:
@@ -111,6 +135,7 @@ class Operator:
         self._chain = chain
         self._peers = peers
         self._workbench = workbench
+        self._review = review
         self._requester = requester
         self._trainer = trainer
 
@@ -163,6 +188,16 @@ class Operator:
         """The queue: what is in hand, waits, failed or is done."""
         return await self._workbench.works()
 
+    async def questions(self) -> Sequence[str]:
+        """Jobs that wait for the operator's approval, a sentence each."""
+        return await self._workbench.questions()
+
+    async def inspect(self, number: JobId) -> Seen:
+        """What a job holds: fetched, looked at, and removed; nothing of it is run."""
+        job = await self._fold(number)
+        training, evaluation = await self._review.inspect(job)
+        return Seen(number, training, evaluation, await self._review.is_approved(job))
+
     async def result(self, job: JobId) -> Result:
         """Where the aggregate of a job lies and of what it was made. Raises NoResult."""
         if self._requester is None:
@@ -189,6 +224,11 @@ class Operator:
             raise NotThisRole('this node is no trainer; add "trainer" to node.roles')
         await self._fold(job)
         await self._trainer.agree(job, stake)
+        self._workbench.touch(job)
+
+    async def approve(self, job: JobId) -> None:
+        """Lets this node join and run a job that waited for it."""
+        await self._review.approve(await self._fold(job))
         self._workbench.touch(job)
 
     async def start(self, job: JobId) -> None:

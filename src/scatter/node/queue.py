@@ -19,12 +19,17 @@ from scatter.node.agenda import Agenda
 from scatter.node.turns import TurnNeeded, Turns
 from scatter.ports.queue import Entry, Queue, Turn
 from scatter.ports.store import Store, Work
+from scatter.roles.approval import ApprovalNeeded
 from scatter.roles.duty import Duty
 
 _log = structlog.get_logger()
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 IN_LINE = "in line"
+ASKING = "asking"
+"""The operator is to approve the job; the note says how."""
+ASKING_SECONDS = 60.0
+"""Between two looks at a job that waits for its approval: its phase may have ended."""
 SETTLING_SECONDS = 3_600
 """After which no chain in use replaces a block."""
 MOST_NOTE = 500
@@ -119,6 +124,10 @@ class Workbench:
                 except TimeoutError:
                     continue
 
+    async def questions(self) -> Sequence[str]:
+        """What waits for the operator's approval, a sentence each."""
+        return [work.note for work in await self._store.works() if work.state == ASKING]
+
     async def works(self) -> Sequence[Work]:
         """What the operator sees: what is in hand, the line in its order, then what was noted."""
         running = [
@@ -156,6 +165,9 @@ class Workbench:
     async def _advance(self, entry: Entry) -> None:
         try:
             state, wake = await self._do_what_is_due(entry)
+        except ApprovalNeeded as question:
+            await self._note(entry, ASKING, str(question))
+            self._agenda.defer(entry, self._clock(), ASKING_SECONDS)
         except ScatterError as error:
             sentence = str(error)[:MOST_NOTE]
             await self._note(entry, FAILED, sentence)

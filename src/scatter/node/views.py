@@ -4,18 +4,20 @@ Amounts are decimal numbers of tokens in quotes ("1000.5"), scores are numbers f
 quotes, times are seconds since 1970, contents are CIDs. Nothing is rounded.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from eth_utils.address import is_address, to_checksum_address
 from pydantic import BaseModel, ConfigDict, Field
 
+from scatter.learning.inspection import Inspection
 from scatter.lifecycle.job import Job, deadline, phase
 from scatter.lifecycle.vocabulary import Phase, Role, Verdict
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Address, Digest, JobId, Seconds
 from scatter.node.amounts import read_score, read_tokens, write_score, write_tokens
-from scatter.node.operator import Operator, Page, Standpoint
+from scatter.node.operator import Operator, Page, Seen, Standpoint
 from scatter.ports.chain import Head, Holdings
 from scatter.ports.sandbox import Isolation
 from scatter.ports.store import Work
@@ -151,6 +153,15 @@ class JobView(Value):
     verdict: str | None
 
 
+class InspectionView(Value):
+    """What a job holds."""
+
+    job: JobId
+    approved: bool
+    training: Inspection
+    evaluation: Inspection
+
+
 class JobsView(Value):
     """A page of jobs, the newest first."""
 
@@ -219,6 +230,8 @@ class StatusView(Value):
     sandbox: str
     isolation: str
     least_isolation: str
+    approval: Annotated[str, Field(description="Which jobs wait for the operator's approval.")]
+    waiting_for_approval: list[str]
     peer_addresses: list[str]
     peers_known: int
     gateway: str
@@ -316,7 +329,19 @@ def view_work(work: Work) -> WorkView:
     )
 
 
-def view_status(operator: Operator, head: Head, version: str) -> StatusView:
+def view_inspection(seen: Seen) -> InspectionView:
+    """What a job holds."""
+    return InspectionView(
+        job=seen.job,
+        approved=seen.approved,
+        training=seen.training,
+        evaluation=seen.evaluation,
+    )
+
+
+def view_status(
+    operator: Operator, head: Head, questions: Sequence[str], version: str
+) -> StatusView:
     """What a node is and how it stands."""
     identity = operator.identity
     return StatusView(
@@ -332,6 +357,8 @@ def view_status(operator: Operator, head: Head, version: str) -> StatusView:
         sandbox=operator.sandbox.name,
         isolation=isolation_name(operator.sandbox.isolation),
         least_isolation=isolation_name(identity.minimum),
+        approval=identity.approval,
+        waiting_for_approval=list(questions),
         peer_addresses=list(identity.peer_addresses),
         peers_known=operator.peers_known,
         gateway=identity.gateway,

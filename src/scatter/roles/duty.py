@@ -1,12 +1,14 @@
 """What a role does for a job, and what it needs for it."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from scatter.mechanism.units import Address, BasisPoints, Digest, JobId, Seconds, Timestamp, Tokens
 from scatter.ports.chain import Chain
 from scatter.ports.content import Content
+from scatter.ports.inspection import Inspect
 from scatter.ports.peers import Peers
 from scatter.ports.sandbox import INSTALL, Isolation, Limits, Sandbox
 from scatter.ports.store import Store
@@ -21,10 +23,22 @@ class Surroundings:
     peers: Peers
     sandbox: Sandbox
     store: Store
+    inspect: Inspect
     folder: Path
     """The node's own folder for work in progress and results; one sub-folder per job."""
     sealing_context: tuple[int, Address]
     """Chain id and address of ScatterProtocol, to which sealed models are bound."""
+
+
+class Approval(StrEnum):
+    """Which jobs wait until the operator approves them."""
+
+    NEVER = "never"
+    """None: the sandbox is trusted with them."""
+    SUSPICIOUS = "suspicious"
+    """Those with something suspicious in what this node would run."""
+    ALWAYS = "always"
+    """All."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,8 @@ class SandboxPolicy:
     trusted_jobs: frozenset[Digest] = frozenset()
     """Jobs that the operator trusts as its own code, by content."""
     caps: Limits = field(default_factory=Limits)
+    approval: Approval = Approval.NEVER
+    """Which of those that are not trusted wait for the operator's approval."""
 
     def allows(self, job: Digest, isolation: Isolation) -> bool:
         """Whether this job may run on a backend of this strength."""

@@ -24,6 +24,7 @@ from scatter.mechanism.units import Address, Score
 from scatter.ports.content import ContentNotFound, ContentRefused
 from scatter.ports.peers import KeyRefused, PeerUnreachable
 from scatter.ports.sandbox import Outcome, Task, bound_limits
+from scatter.roles.approval import demand_approval
 from scatter.roles.duty import SandboxPolicy, Surroundings
 from scatter.roles.opening import open_model
 from scatter.roles.workplace import Workplace
@@ -76,8 +77,8 @@ class Examiner:
         """Scores all models.
 
         Raises KeysMissing while keys are outstanding, unless `give_up_on_keys`; then their models
-        score 0. Raises ContentNotFound when the dataset or the evaluation job cannot be had, and
-        JobNotAllowed.
+        score 0. Raises ContentNotFound when the dataset or the evaluation job cannot be had,
+        JobNotAllowed and ApprovalNeeded.
         """
         assert job.dataset is not None, "scoring opens with the dataset"
         refusal = self._refusal(job)
@@ -91,6 +92,8 @@ class Examiner:
             return refraining(job, f"The evaluation job cannot be used: {problem}")
         if not await self._fits_the_training(evaluation):
             return refraining(job, "The evaluation job is for another model than was trained.")
+        strange = {job.created.evaluation_job: folder}
+        await demand_approval(self.surroundings, self.policy, job, strange)
 
         remarks = dict.fromkeys((trainer.account for trainer in job.models), "")
         unseen: set[Address] = set()

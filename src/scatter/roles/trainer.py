@@ -24,6 +24,7 @@ from scatter.mechanism.units import Digest, JobId, Timestamp, Tokens
 from scatter.ports.chain import Head
 from scatter.ports.sandbox import Task, bound_limits
 from scatter.ports.store import Kind
+from scatter.roles.approval import demand_approval
 from scatter.roles.duty import Offer, Patience, SandboxPolicy, Surroundings
 from scatter.roles.errands import run_errands
 from scatter.roles.keys import model_context
@@ -88,7 +89,7 @@ class Trainer:
         """Joins by hand. The operator has seen the job; a sandbox too weak for it still refuses.
 
         Raises BadInput when no data is configured for the job's topic, or the job cannot run here;
-        Refused when the protocol does not allow it.
+        ApprovalNeeded; Refused when the protocol does not allow it.
         """
         view, _ = await self._look(job)
         if view is None:
@@ -145,6 +146,8 @@ class Trainer:
         """
         training = await self._inspect(job, workplace)
         folder = await workplace.evaluation_job()
+        evaluated = {job.created.evaluation_job: folder}
+        await demand_approval(self.surroundings, self.policy, job, evaluated)
         evaluation = await asyncio.to_thread(read_job, folder, JobKind.EVALUATE)
         if evaluation.model != training.model:
             raise BadInput(
@@ -164,6 +167,8 @@ class Trainer:
                 f"Job {job.number} is published under {job.created.topic!r}, "
                 f"but its training job says {training.topic!r}; it was not joined."
             )
+        trained = {job.created.training_job: folder}
+        await demand_approval(self.surroundings, self.policy, job, trained)
         return training
 
     async def _submit(self, job: Job, workplace: Workplace) -> None:
