@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scatter.adapters.sandbox.built_runtime import PinnedRuntime
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import UNIT, Digest
 from scatter.node.amounts import (
@@ -92,6 +93,11 @@ def test_what_is_rendered_reads_back_the_same(written, tmp_path):
             ),
             backend="gvisor",
             approve=Approval.SUSPICIOUS,
+            runtimes=(
+                PinnedRuntime(tmp_path / "runtimes" / "torch", f"sha256:{'a' * 64}"),
+                PinnedRuntime(Path("/srv/numpy"), f"sha256:{'b' * 64}"),
+            ),
+            gpus=True,
         ),
         store="postgresql://scatter@localhost/scatter",
     )
@@ -122,6 +128,12 @@ def test_what_is_rendered_reads_back_the_same(written, tmp_path):
         (LEAST + '[peers]\nlisten = "host:1"', "peers.listen address 'host:1'"),
         (LEAST + '[gateway]\npublic = "x"', "gateway.public gateway x: must be http://"),
         (LEAST + '[sandbox]\nminimum = "gvisor"', "must be one of guest-kernel, namespaces, none"),
+        (LEAST + '[sandbox]\nruntimes = ["torch"]', "'torch' is not FOLDER@sha256:DIGEST"),
+        (
+            LEAST + f'[sandbox]\nruntimes = ["a/x@sha256:{"0" * 64}", "b/x@sha256:{"0" * 64}"]',
+            'sandbox.runtimes names "x" twice',
+        ),
+        (LEAST + "[sandbox]\ngpus = 1", "sandbox.gpus must be true or false"),
         (LEAST + '[sandbox]\napprove = "allways"', 'did you mean "always"?'),
         (LEAST + '[sandbox]\ntrusted_jobs = ["Qm"]', "sandbox.trusted_jobs has 'Qm'"),
         (LEAST + '[store]\nurl = "postgresql://me:pw@db/x"', "set PGPASSWORD instead"),

@@ -37,6 +37,8 @@ def nothing_happened(stage):
         (EVALUATION, EVALUATION, "'train' is wanted here"),
         (TRAINING, TRAINING, "'evaluate' is wanted here"),
         ("kind", EVALUATION, "not valid TOML"),
+        (TRAINING.replace('"numpy"', '"jax"'), EVALUATION, "'jax' .* known: numpy, torch"),
+        (TRAINING, EVALUATION.replace('"numpy"', '"nmpy"'), "'nmpy' .* known: numpy, torch"),
     ],
 )
 def test_publishes_no_jobs_that_do_not_fit_together(stage, training, evaluation, sentence):

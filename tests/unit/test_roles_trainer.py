@@ -123,6 +123,34 @@ def test_joins_no_job_that_is_malformed(stage, trainer, training, evaluation, se
     assert sentence in str(trainer.errors[0])
 
 
+IN_TORCH = ('runtime = "numpy"', 'runtime = "torch"')
+
+
+def test_joins_no_job_in_a_runtime_that_is_not_allowed_here(stage, trainer):
+    (stage.training_job / "job.toml").write_text(TRAINING.replace(*IN_TORCH))
+    stage.publish()
+    trainer.advance()
+
+    assert not has_joined(trainer)
+    assert str(trainer.errors[0]) == (
+        "Job 1 cannot be trained here. The runtime 'torch' is not allowed here, only numpy; build "
+        "it with `scatter runtime build torch`, and name it in [sandbox] runtimes of node.toml."
+    )
+
+
+def test_trains_in_the_runtime_that_the_job_names(stage, trainer):
+    for node in stage.nodes:
+        node.sandbox.runtimes = frozenset({"numpy", "torch"})
+    (stage.training_job / "job.toml").write_text(TRAINING.replace(*IN_TORCH))
+    (stage.evaluation_job / "job.toml").write_text(EVALUATION.replace(*IN_TORCH))
+    stage.publish()
+    stage.play_out()
+
+    assert stage.verdict() is Verdict.NORMAL
+    for node in (trainer, stage.validators[0]):
+        assert {task.runtime for task in node.sandbox.tasks} == {"torch"}
+
+
 def test_joins_no_job_that_starts_from_weights_of_another_model(stage, trainer):
     save_file({"w": np.zeros(3, np.float32)}, stage.training_job / "base.safetensors")
     stage.publish_unchecked()

@@ -284,6 +284,18 @@ def test_tries_the_evaluation_even_when_no_model_can_be_opened(stage, validator,
     assert stage.job().committee[validator.account].refrained == (judge is fail)
 
 
+def test_a_runtime_that_is_not_allowed_here_is_no_cause_to_refrain(stage, validator):
+    in_torch = EVALUATION.replace('runtime = "numpy"', 'runtime = "torch"')
+    (stage.evaluation_job / "job.toml").write_text(in_torch)
+    stage.publish()
+    stage.join_by_hand()
+    stage.play_out()
+
+    assert stage.verdict() is Verdict.VALIDATORS_FAILED
+    assert not stage.job().committee[validator.account].refrained
+    assert "Job 1 cannot be evaluated here. The runtime 'torch'" in str(validator.errors[0])
+
+
 def test_does_not_score_a_strangers_job_in_a_weak_sandbox(stage, validator):
     stage.publish()
     stage.play_until(Phase.COMMIT)

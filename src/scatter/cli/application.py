@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from scatter import __version__
-from scatter.cli import account, chain, demo, gas, job, node, role, simulate, sweep
+from scatter.cli import account, chain, demo, gas, job, node, role, runtime, simulate, sweep
 from scatter.mechanism.errors import ScatterError
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def _options(
 app.add_typer(account.app, name="account")
 app.add_typer(node.app, name="node")
 app.add_typer(job.app, name="job")
+app.add_typer(runtime.app, name="runtime")
 chain.add_to(app)
 role.add_to(app)
 demo.add_to(app)

@@ -35,6 +35,7 @@ class FakeSandbox:
 
     name = "fake"
     isolation = Isolation.GUEST_KERNEL
+    runtimes = frozenset({"numpy"})
 
     def __init__(self, train: Train | None = None, evaluate: Evaluate | None = None) -> None:
         self._train = train

@@ -20,7 +20,9 @@ from scatter.mechanism.errors import BadInput
 
 JOB_FILE: Final = "job.toml"
 RUNTIMES: Final = ("numpy",)
-"""The runtimes that come with a node. An operator may install and allow more."""
+"""The runtimes that come with a node. An operator may build and allow more."""
+RECIPES: Final = ("numpy", "torch")
+"""Those that every operator can build (`scatter runtime build`)."""
 
 MOST_JOB_FILE_BYTES: Final = 256 << 10
 MOST_FUNCTION_BYTES: Final = 1 << 20

@@ -24,6 +24,7 @@ from scatter.adapters.evm import EvmChain, open_chain
 from scatter.adapters.gateway import gateway_app
 from scatter.adapters.inspection import inspect_apart
 from scatter.adapters.peers.libp2p import LibP2PPeers
+from scatter.adapters.sandbox.built_runtime import open_built
 from scatter.adapters.sandbox.choice import Choice, open_sandbox
 from scatter.adapters.store import SqlStore
 from scatter.lifecycle.job import fold
@@ -133,11 +134,14 @@ async def run(
         peers = await stack.enter_async_context(
             _open_peers(config, secrets, deployment, gateway, parties)
         )
+        runtimes = await asyncio.to_thread(open_built, config.sandbox.runtimes)
         choice = await asyncio.to_thread(
             open_sandbox,
             Isolation.NONE,
             config.sandbox.backend or None,
             config.data / "work" / "sandbox",
+            runtimes=runtimes,
+            gpus=config.sandbox.gpus,
         )
         sandbox = Turns(choice.sandbox, config.data / "work" / "runs")
         queue = await stack.enter_async_context(
@@ -338,7 +342,13 @@ async def _warn_of_missing_stake(config: Config, chain: EvmChain) -> None:
 
 def _say_what_may_run(choice: Choice, config: Config) -> None:
     isolation = choice.sandbox.isolation
-    _log.info("sandbox", name=choice.sandbox.name, isolation=isolation.name, why=choice.why)
+    _log.info(
+        "sandbox",
+        name=choice.sandbox.name,
+        isolation=isolation.name,
+        runtimes=sorted(choice.sandbox.runtimes),
+        why=choice.why,
+    )
     if isolation < config.sandbox.minimum and config.roles != {RoleName.REQUESTER}:
         _log.warning(
             "no sandbox here is as strong as sandbox.minimum; only trusted_jobs will run",

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from scatter.adapters.content import QUOTA_BYTES
+from scatter.adapters.sandbox.built_runtime import PinnedRuntime, read_pin
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import BasisPoints, Digest, Seconds, Tokens
 from scatter.node.amounts import HostPort, read_host_port, read_score, read_tokens
@@ -124,6 +125,10 @@ class SandboxSettings:
     backend: str = ""
     """The only one wanted; empty takes the strongest that runs here."""
     approve: Approval = Approval.NEVER
+    runtimes: tuple[PinnedRuntime, ...] = ()
+    """Allowed beside the node's own interpreter."""
+    gpus: bool = False
+    """Whether jobs see the machine's GPUs."""
 
 
 @dataclass(frozen=True)
@@ -323,9 +328,25 @@ def _sandbox(table: Table) -> SandboxSettings:
             raise table.mistake("trusted_jobs", f"has {cid!r}: {error}") from None
     backend = table.text("backend", "")
     approve = table.choice("approve", Approval, Approval.NEVER)
+    runtimes = _runtimes(table)
+    gpus = table.boolean("gpus", False)
     caps = _caps(table)
     table.refuse_unknown()
-    return SandboxSettings(names[minimum], tuple(trusted), caps, backend, approve)
+    return SandboxSettings(names[minimum], tuple(trusted), caps, backend, approve, runtimes, gpus)
+
+
+def _runtimes(table: Table) -> tuple[PinnedRuntime, ...]:
+    pins = []
+    for text in table.texts("runtimes", most=16):
+        try:
+            pins.append(read_pin(text, table.folder))
+        except BadInput as error:
+            raise table.mistake("runtimes", f"has an entry that cannot be used: {error}") from None
+    names = [pin.name for pin in pins]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise table.mistake("runtimes", f'names "{twice[0]}" twice; keep one of each name')
+    return tuple(pins)
 
 
 def _caps(table: Table) -> Limits:

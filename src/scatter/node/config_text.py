@@ -63,7 +63,7 @@ def _lines(config: Config, folder: Path) -> Iterator[str]:
         f"exchange_seconds = {peers.exchange_seconds!r}",
         "",
     )
-    yield from _sandbox_lines(config)
+    yield from _sandbox_lines(config, folder)
     yield from (
         "[store]",
         "# A database URL without its password, or empty for SQLite in the data folder.",
@@ -93,7 +93,8 @@ def _lines(config: Config, folder: Path) -> Iterator[str]:
         yield from _topic_lines(topic, folder)
 
 
-def _sandbox_lines(config: Config) -> Iterator[str]:
+def _sandbox_lines(config: Config, folder: Path) -> Iterator[str]:
+    pins = [f"{_inside(one.folder, folder)}@{one.digest}" for one in config.sandbox.runtimes]
     caps = config.sandbox.caps
     minimum = config.sandbox.minimum.name.lower().replace("_", "-")
     yield from (
@@ -106,6 +107,10 @@ def _sandbox_lines(config: Config) -> Iterator[str]:
         f"backend = {_text(config.sandbox.backend)}",
         '# Which jobs wait for `scatter job approve`: "never", "suspicious" or "always".',
         f"approve = {_text(config.sandbox.approve)}",
+        "# Runtimes that jobs may name beside numpy, as `scatter runtime build` prints them; and",
+        "# whether jobs see the machine's GPUs (Docker only, untested).",
+        f"runtimes = {_list(pins)}",
+        f"gpus = {_boolean(config.sandbox.gpus)}",
         "# What one run may use at most, whatever its author asks for.",
         f"wall_seconds = {caps.wall_seconds}",
         f"cpus = {caps.cpus}",
@@ -143,8 +148,11 @@ def _list(texts: Iterable[str]) -> str:
 
 
 def _path(path: Path, folder: Path) -> str:
-    inside = path.relative_to(folder) if path.is_relative_to(folder) else path
-    return _text(inside.as_posix())
+    return _text(_inside(path, folder))
+
+
+def _inside(path: Path, folder: Path) -> str:
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
 
 def _boolean(value: bool) -> str:

@@ -27,6 +27,11 @@ class Table:
         self._content = content
         self._asked: set[str] = set()
 
+    @property
+    def folder(self) -> Path:
+        """Where the file lies."""
+        return self._file.parent
+
     def mistake(self, key: str, sentence: str) -> BadInput:
         """The error to raise: "FILE: TABLE.KEY SENTENCE"."""
         return BadInput(f"{self._file}: {self._name(key)} {sentence}")

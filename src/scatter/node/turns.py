@@ -57,6 +57,10 @@ class Turns:
     def isolation(self) -> Isolation:
         return self._sandbox.isolation
 
+    @property
+    def runtimes(self) -> frozenset[str]:
+        return self._sandbox.runtimes
+
     @asynccontextmanager
     async def hold(self, entry: Entry, turn: Turn) -> AsyncIterator[None]:
         """Opens the sandbox to what is awaited inside; in the end the kept files are removed.
@@ -106,6 +110,7 @@ def _fingerprint(task: Task) -> str:
             {name: str(path) for name, path in task.models.items()},
             asdict(task.limits),
             task.seed,
+            task.runtime,
         ],
         sort_keys=True,
     )

@@ -92,6 +92,17 @@ class Task:
     runtime: str = "numpy"
 
 
+def lack_of_runtime(sandbox: "Sandbox", name: str) -> str:
+    """Why a job that names this runtime cannot run here, in a sentence; empty if it can."""
+    if name in sandbox.runtimes:
+        return ""
+    known = ", ".join(sorted(sandbox.runtimes))
+    return (
+        f"The runtime {name!r} is not allowed here, only {known}; build it with `scatter runtime "
+        f"build {name}`, and name it in [sandbox] runtimes of node.toml."
+    )
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended. A failure of the job's own code is an outcome, not an exception."""
@@ -115,6 +126,11 @@ class Sandbox(Protocol):
 
     @property
     def isolation(self) -> Isolation: ...
+
+    @property
+    def runtimes(self) -> frozenset[str]:
+        """The names of those that a task may ask for here."""
+        ...
 
     async def run(self, task: Task) -> Outcome:
         """Runs to the end or to a limit; cancelling kills the run."""

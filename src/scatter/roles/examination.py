@@ -23,7 +23,7 @@ from scatter.mechanism.errors import BadInput, ScatterError
 from scatter.mechanism.units import Address, Score
 from scatter.ports.content import ContentNotFound, ContentRefused
 from scatter.ports.peers import KeyRefused, PeerUnreachable
-from scatter.ports.sandbox import Outcome, Task, bound_limits
+from scatter.ports.sandbox import Outcome, Task, bound_limits, lack_of_runtime
 from scatter.roles.approval import demand_approval
 from scatter.roles.duty import SandboxPolicy, Surroundings
 from scatter.roles.opening import open_model
@@ -44,7 +44,7 @@ class KeysMissing(ScatterError):
 
 
 class JobNotAllowed(ScatterError):
-    """The sandbox at hand is weaker than the operator's minimum for this job."""
+    """The sandbox is weaker than the operator's minimum, or lacks the job's runtime."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,12 @@ class Examiner:
         try:
             folder = await self.workplace.evaluation_job()
             data = await self.workplace.dataset(job.dataset)
-            evaluation = await asyncio.to_thread(read_job, folder, JobKind.EVALUATE)
+            evaluation = await asyncio.to_thread(read_job, folder, JobKind.EVALUATE, runtimes=None)
         except (BadInput, ContentRefused) as problem:
             return refraining(job, f"The evaluation job cannot be used: {problem}")
+        if lack := lack_of_runtime(self.surroundings.sandbox, evaluation.runtime):
+            # No fault of the job's, so no ground to refrain: this node cannot judge it.
+            raise JobNotAllowed(f"Job {job.number} cannot be evaluated here. {lack}")
         if not await self._fits_the_training(evaluation):
             return refraining(job, "The evaluation job is for another model than was trained.")
         strange = {job.created.evaluation_job: folder}
@@ -125,9 +128,9 @@ class Examiner:
     async def _fits_the_training(self, evaluation: JobFile) -> bool:
         folder = await self.workplace.training_job()
         try:
-            training = await asyncio.to_thread(read_job, folder, JobKind.TRAIN)
+            training = await asyncio.to_thread(read_job, folder, JobKind.TRAIN, runtimes=None)
         except BadInput as problem:
-            # Its runtime need not be here; whether it can be run was for the trainers to judge.
+            # Whether it can be run was for the trainers to judge.
             log.info("the training job cannot be read here", why=str(problem))
             return True
         return training.model == evaluation.model
@@ -223,6 +226,7 @@ class Examiner:
             models={str(account): path for account, path in models.items()},
             limits=bound_limits(evaluation.limits, self.policy.caps),
             seed=evaluation.seed,
+            runtime=evaluation.runtime,
         )
         outcome: Outcome = await self.surroundings.sandbox.run(task)
         log.info(

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from scatter.learning.aggregation import aggregate, score_weights
-from scatter.learning.job_file import JobKind, read_job
+from scatter.learning.job_file import RECIPES, JobKind, read_job
 from scatter.learning.model_file import ModelRefused
 from scatter.learning.model_schema import ModelSchema
 from scatter.lifecycle.commitments import commit_to_dataset
@@ -95,7 +95,16 @@ class Requester:
         Refused when the protocol does not allow the terms.
         """
         training = await asyncio.to_thread(read_training_job, proposal.training_job)
-        evaluation = await asyncio.to_thread(read_job, proposal.evaluation_job, JobKind.EVALUATE)
+        evaluation = await asyncio.to_thread(
+            read_job, proposal.evaluation_job, JobKind.EVALUATE, runtimes=None
+        )
+        known = self.surroundings.sandbox.runtimes.union(RECIPES)
+        for part in (training, evaluation):
+            if part.runtime not in known:
+                raise BadInput(
+                    f"The runtime {part.runtime!r} of {part.name!r} is none that trainers and "
+                    f"validators can build; known: {', '.join(sorted(known))}."
+                )
         if training.model != evaluation.model:
             raise BadInput(
                 f"{proposal.evaluation_job} evaluates another model than {proposal.training_job} "
@@ -198,7 +207,7 @@ class Requester:
             return None
         workplace = Workplace(self.surroundings, job, self.name)
         folder = await workplace.training_job()
-        training = await asyncio.to_thread(read_job, folder, JobKind.TRAIN)
+        training = await asyncio.to_thread(read_job, folder, JobKind.TRAIN, runtimes=None)
         ended = job.ended_at or head.time
         give_up = head.time >= ended + job.parameters.challenge_window
         judgement = judge(job)

@@ -22,7 +22,7 @@ from scatter.lifecycle.vocabulary import Phase, Role
 from scatter.mechanism.errors import BadInput, Refused, ScatterError
 from scatter.mechanism.units import Digest, JobId, Timestamp, Tokens
 from scatter.ports.chain import Head
-from scatter.ports.sandbox import Task, bound_limits
+from scatter.ports.sandbox import Task, bound_limits, lack_of_runtime
 from scatter.ports.store import Kind
 from scatter.roles.approval import demand_approval
 from scatter.roles.duty import Offer, Patience, SandboxPolicy, Surroundings
@@ -148,7 +148,7 @@ class Trainer:
         folder = await workplace.evaluation_job()
         evaluated = {job.created.evaluation_job: folder}
         await demand_approval(self.surroundings, self.policy, job, evaluated)
-        evaluation = await asyncio.to_thread(read_job, folder, JobKind.EVALUATE)
+        evaluation = await asyncio.to_thread(read_job, folder, JobKind.EVALUATE, runtimes=None)
         if evaluation.model != training.model:
             raise BadInput(
                 f"The evaluation job of job {job.number} is for another model than its training "
@@ -162,6 +162,8 @@ class Trainer:
             raise BadInput(f"Job {job.number} is a stranger's, and {self.policy.weakness(sandbox)}")
         folder = await workplace.training_job()
         training = await asyncio.to_thread(read_training_job, folder)
+        if lack := lack_of_runtime(sandbox, training.runtime):
+            raise BadInput(f"Job {job.number} cannot be trained here. {lack}")
         if training.topic != job.created.topic:
             raise BadInput(
                 f"Job {job.number} is published under {job.created.topic!r}, "
@@ -208,6 +210,7 @@ class Trainer:
             models={"base": base} if base.is_file() else {},
             limits=bound_limits(training.limits, self.policy.caps),
             seed=training.seed,
+            runtime=training.runtime,
         )
         outcome = await self.surroundings.sandbox.run(task)
         if not outcome.ok:

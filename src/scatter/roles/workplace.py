@@ -87,8 +87,11 @@ class Workplace:
 
 
 def read_training_job(folder: Path) -> JobFile:
-    """The training job in this folder. Raises BadInput, also for weights of another model."""
-    training = read_job(folder, JobKind.TRAIN)
+    """The training job in this folder, whatever its runtime.
+
+    Raises BadInput, also for weights of another model.
+    """
+    training = read_job(folder, JobKind.TRAIN, runtimes=None)
     base = folder / BASE_MODEL
     if base.exists():
         try:

@@ -17,7 +17,7 @@ from typing import ClassVar
 from scatter.adapters.sandbox.control_group import Allowance, ControlGroup, sweep
 from scatter.adapters.sandbox.local_process import Command, LocalProcess
 from scatter.adapters.sandbox.run import check_task, run_task
-from scatter.adapters.sandbox.runtime import Runtime, find_own_runtime
+from scatter.adapters.sandbox.runtime import OWN_RUNTIME, Runtime, find_own_runtime
 from scatter.adapters.sandbox.self_test import prove, self_test
 from scatter.adapters.sandbox.syscall_filter import build_filter
 from scatter.adapters.sandbox.walls import (
@@ -64,9 +64,13 @@ class Bubblewrap:
         if folder is not None:
             sweep(owner)
         own = find_own_runtime()
-        sandbox = cls(program, runtimes or {own.name: own}, owner)
-        sandbox._prove(own)
+        sandbox = cls(program, {own.name: own, **(runtimes or {})}, owner)
+        sandbox._prove()
         return sandbox
+
+    @property
+    def runtimes(self) -> frozenset[str]:
+        return frozenset(self._runtimes)
 
     async def run(self, task: Task) -> Outcome:
         """See `scatter.ports.sandbox.Sandbox`. Raises BadInput for a task that cannot be run."""
@@ -77,7 +81,8 @@ class Bubblewrap:
         command = self._command(runtime, task.limits, shown_of(task), harness)
         return await run_task(lambda: self._start(command, task.limits), task, self.name)
 
-    def _prove(self, runtime: Runtime) -> None:
+    def _prove(self) -> None:
+        runtime = self._runtimes[OWN_RUNTIME]
         command = self._command(runtime, Limits(), {}, [*runtime.python, "-c", self_test()])
         try:
             prove(lambda: self._start(command, Limits()), "bwrap")

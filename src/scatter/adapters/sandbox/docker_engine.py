@@ -8,6 +8,7 @@ Who may use the engine's socket is as mighty as root, whatever its own user is.
 """
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,14 +20,14 @@ from typing import Any, Final
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
-from docker.types import LogConfig, Mount
+from docker.types import DeviceRequest, LogConfig, Mount
 from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
 
 from scatter.adapters.sandbox.gvisor import MOST_THREADS, OVERHEAD_BYTES
 from scatter.adapters.sandbox.layer import digest_layer, write_layer
 from scatter.adapters.sandbox.run import Ending, Sink, check_task, run_task
-from scatter.adapters.sandbox.runtime import Runtime, find_own_runtime
+from scatter.adapters.sandbox.runtime import OWN_RUNTIME, Runtime, find_own_runtime
 from scatter.adapters.sandbox.self_test import prove, self_test
 from scatter.adapters.sandbox.walls import (
     ENVIRONMENT,
@@ -50,9 +51,11 @@ _DEFAULT: Final = "unix:///var/run/docker.sock"
 _HEADER: Final = 8
 _TIMEOUT: Final = 60
 _END_SECONDS: Final = 30
+_KILLED: Final = 128 + signal.SIGKILL
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108
 _OWN_PROCESSES: Final = 2
 _MOST_INODES: Final = 20_000
+_ALL_GPUS: Final = [DeviceRequest(count=-1, capabilities=[["gpu"]])]
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,19 @@ class DockerEngine:
     """Runs tasks in containers. Use `open`, which tries it out."""
 
     def __init__(
-        self, kind: Kind, runtimes: Mapping[str, Runtime], images: Mapping[str, str], owner: str
+        self,
+        kind: Kind,
+        runtimes: Mapping[str, Runtime],
+        images: Mapping[str, str],
+        owner: str,
+        *,
+        gpus: bool,
     ) -> None:
         self._kind = kind
         self._runtimes = runtimes
         self._images = images
         self._owner = owner
+        self._gpus = gpus
 
     @property
     def name(self) -> str:
@@ -93,13 +103,18 @@ class DockerEngine:
         kind: Kind,
         folder: Path | None = None,
         runtimes: Mapping[str, Runtime] | None = None,
+        *,
+        gpus: bool = False,
     ) -> "DockerEngine":
         """`folder` is the node's; containers that a killed node has left are removed.
+
+        With `gpus` every container sees all GPUs of the machine; gVisor wants the flag `nvproxy`
+        for it among the arguments of its runtime.
 
         Raises SandboxUnavailable when there is no engine here, or none with this runtime.
         """
         own = find_own_runtime()
-        known_runtimes = runtimes or {own.name: own}
+        known_runtimes = {own.name: own, **(runtimes or {})}
         owner = owner_of(folder)
         with _engine_errors(), closing(_connect()) as client:
             known = client.info().get("Runtimes", {})
@@ -111,9 +126,13 @@ class DockerEngine:
             if folder is not None:
                 _sweep(client, owner)
             images = {name: _load_image(client, made) for name, made in known_runtimes.items()}
-            engine = cls(kind, known_runtimes, images, owner)
+            engine = cls(kind, known_runtimes, images, owner, gpus=gpus)
             engine._prove()
         return engine
+
+    @property
+    def runtimes(self) -> frozenset[str]:
+        return frozenset(self._runtimes)
 
     async def run(self, task: Task) -> Outcome:
         """See `scatter.ports.sandbox.Sandbox`. Raises BadInput for a task that cannot be run."""
@@ -129,8 +148,8 @@ class DockerEngine:
 
     @contextmanager
     def started(self, code: str) -> Iterator[Callable[[], "ContainerProcess"]]:
-        """Starts the node's own interpreter with this code, in the walls of a run."""
-        runtime = find_own_runtime()
+        """Starts the interpreter of the runtime `numpy` with this code, in the walls of a run."""
+        runtime = self._runtimes[OWN_RUNTIME]
         yield lambda: self._start(runtime, Limits(), {}, [*runtime.python, "-c", code])
 
     def _prove(self) -> None:
@@ -168,7 +187,8 @@ class DockerEngine:
             user, overhead, processes, inodes = os.getuid(), OVERHEAD_BYTES, MOST_THREADS, ""
         else:
             user, overhead, processes = os.getuid() or NOBODY, 0, limits.processes + _OWN_PROCESSES
-            inodes = f",nr_inodes={_MOST_INODES}"
+            # Over a folder that the image has, runc gives the memory that folder's mode and owner.
+            inodes = f",nr_inodes={_MOST_INODES},uid={user},gid={user}"
         options = f"nosuid,nodev,mode=1777{inodes}"
         return {
             "runtime": self._kind.runtime,
@@ -180,6 +200,7 @@ class DockerEngine:
             "pids_limit": processes,
             "nano_cpus": min(limits.cpus, os.cpu_count() or 1) * 10**9,
             "shm_size": shared_memory,
+            "device_requests": _ALL_GPUS if self._gpus else None,
             "tmpfs": {place: f"size={size},{options}" for place, size in sizes.items()},
         }
 
@@ -195,6 +216,7 @@ class ContainerProcess:
             self._socket = client.api.attach_socket(
                 container.id, params={"stdout": 1, "stderr": 1, "stream": 1}
             )
+            undoing.callback(self._close_stream)
             container.start()
             undoing.pop_all()
 
@@ -210,23 +232,35 @@ class ContainerProcess:
         return ""
 
     def end(self, log: Sink) -> Ending:
-        # Nobody listens any more, so that nothing waits for us to hear the rest.
-        with suppress(OSError):
-            self._socket._sock.shutdown(socket.SHUT_RDWR)
-        self._socket._response.close()
-        self._socket.close()
+        self._close_stream()
         container = self._container
         try:
-            # It may have ended by itself, which is what is wanted.
-            with suppress(APIError):
-                container.kill()
+            by_itself = self._kill_unless_ended()
             code = container.wait(timeout=_END_SECONDS)["StatusCode"]
             container.reload()
-            return Ending(code, bool(container.attrs["State"]["OOMKilled"]))
+            # The engine misses some of the kernel's kills, under load; a job that ends itself with
+            # this code only has itself called greedy.
+            killed = by_itself and code == _KILLED
+            return Ending(code, killed or bool(container.attrs["State"]["OOMKilled"]))
         finally:
             with suppress(NotFound):
                 container.remove(force=True, v=True)
             self._client.close()
+
+    def _kill_unless_ended(self) -> bool:
+        """Whether it had ended by itself, which is what is wanted."""
+        try:
+            self._container.kill()
+        except APIError:
+            return True
+        return False
+
+    def _close_stream(self) -> None:
+        """Nobody listens any more, so that nothing waits for us to hear the rest."""
+        with suppress(OSError):
+            self._socket._sock.shutdown(socket.SHUT_RDWR)
+        self._socket._response.close()
+        self._socket.close()
 
 
 class Frames:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final
 from scatter.adapters.sandbox.control_group import Allowance, ControlGroup, sweep
 from scatter.adapters.sandbox.local_process import Command, LocalProcess
 from scatter.adapters.sandbox.run import check_task, run_task
-from scatter.adapters.sandbox.runtime import Runtime, find_own_runtime
+from scatter.adapters.sandbox.runtime import OWN_RUNTIME, Runtime, find_own_runtime
 from scatter.adapters.sandbox.self_test import prove, self_test
 from scatter.adapters.sandbox.walls import (
     ENVIRONMENT,
@@ -71,12 +71,16 @@ class GVisor:
         if program is None:
             raise SandboxUnavailable("runsc is not on PATH; install gVisor (package runsc).")
         own = find_own_runtime()
-        sandbox = cls(program, runtimes or {own.name: own}, folder, owner_of(folder))
+        sandbox = cls(program, {own.name: own, **(runtimes or {})}, folder, owner_of(folder))
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             sandbox._sweep(folder)
         sandbox._prove()
         return sandbox
+
+    @property
+    def runtimes(self) -> frozenset[str]:
+        return frozenset(self._runtimes)
 
     async def run(self, task: Task) -> Outcome:
         """See `scatter.ports.sandbox.Sandbox`. Raises BadInput for a task that cannot be run."""
@@ -88,8 +92,8 @@ class GVisor:
 
     @contextmanager
     def started(self, code: str) -> Iterator[Callable[[], LocalProcess]]:
-        """Starts the node's own interpreter with this code, in the walls of a run."""
-        runtime = find_own_runtime()
+        """Starts the interpreter of the runtime `numpy` with this code, in the walls of a run."""
+        runtime = self._runtimes[OWN_RUNTIME]
         with self._bundle(runtime, Limits(), {}, [*runtime.python, "-c", code]) as command:
             yield lambda: self._start(command, Limits())
 

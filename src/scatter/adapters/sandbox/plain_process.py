@@ -24,6 +24,10 @@ class PlainProcess:
     def __init__(self) -> None:
         self._runtime = find_own_runtime()
 
+    @property
+    def runtimes(self) -> frozenset[str]:
+        return frozenset({self._runtime.name})
+
     async def run(self, task: Task) -> Outcome:
         """See `scatter.ports.sandbox.Sandbox`. Raises BadInput for a task that cannot be run."""
         check_task(task)

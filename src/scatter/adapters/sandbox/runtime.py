@@ -1,6 +1,7 @@
 """What a job must see to run: an interpreter, its library, and the few packages of its runtime.
 
-The runtime `numpy` is the node's own interpreter. A virtual environment is only a signpost to it:
+The runtime `numpy` is the node's own interpreter, unless the operator built another one
+(`scatter.adapters.sandbox.built_runtime`). A virtual environment is only a signpost to it:
 interpreter and library lie in the base installation, so the base is shown, and of the
 environment's packages those that the runtime names. Everything is shown read-only.
 """
@@ -19,6 +20,9 @@ OPTIONS: Final = ("-B", "-s", "-S", "-P", "-u")
 """Writes no bytecode; imports neither site packages nor from the working folder; and what a job
 printed before it was killed is in its log.
 """
+
+OWN_RUNTIME: Final = "numpy"
+"""Its name: a job that names it runs on every node."""
 
 PACKAGES: Final = "/site"
 """Where a job finds packages that are shown one by one."""
@@ -67,7 +71,7 @@ def find_own_runtime() -> Runtime:
     if _LINKER_CACHE.exists():
         shown[str(_LINKER_CACHE)] = _LINKER_CACHE
     return Runtime(
-        name="numpy",
+        name=OWN_RUNTIME,
         python=(str(executable), *OPTIONS),
         shown=shown,
         links={str(path): str(path.readlink()) for path in library if path.is_symlink()},
@@ -80,12 +84,17 @@ def _find_executable() -> Path:
     return (base if base.exists() else Path(sys.executable)).resolve()
 
 
+def find_package(name: str) -> Path:
+    """The folder of one of this node's own packages. Raises SandboxUnavailable."""
+    found = importlib.util.find_spec(name)
+    if found is None or not found.submodule_search_locations:
+        raise SandboxUnavailable(f"Package {name} is not installed; install Scatter again.")
+    return Path(found.submodule_search_locations[0]).resolve()
+
+
 def _find_packages(names: Sequence[str]) -> Iterator[tuple[str, Path]]:
     for name in names:
-        found = importlib.util.find_spec(name)
-        if found is None or not found.submodule_search_locations:
-            raise SandboxUnavailable(f"Package {name} is not installed; install Scatter again.")
-        folder = Path(found.submodule_search_locations[0]).resolve()
+        folder = find_package(name)
         yield f"{PACKAGES}/{name}", folder
         # Wheels keep their shared libraries beside the package.
         libraries = folder.with_name(f"{name}.libs")
