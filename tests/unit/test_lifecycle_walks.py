@@ -30,6 +30,7 @@ TRAINERS = [address_of(f"trainer_{i}") for i in (1, 2, 3)]
 VALIDATORS = [address_of(f"validator_{i}") for i in (1, 2, 3, 4)]
 CHALLENGERS = [address_of(f"challenger_{i}") for i in (1, 2, 3, 4)]
 EVERYBODY = [STRANGER, *REQUESTERS, *TRAINERS, *VALIDATORS, *CHALLENGERS]
+STAKES = [1, 3, 10**18 + 1]
 SCORES = [0, 1, 4_999, 5_000, 9_000, 10_000]
 
 
@@ -144,9 +145,11 @@ class Walk(RuleBasedStateMachine):
         self.ledger.create(requester, self.block, **changes)
 
     @precondition(lambda self: self.joins())
-    @rule(data=st.data(), stake=st.sampled_from([1, 3, 10**18 + 1]))
-    def join(self, data: st.DataObject, stake: int) -> None:
+    @rule(data=st.data())
+    def join(self, data: st.DataObject) -> None:
         job, trainer = data.draw(st.sampled_from(self.joins()))
+        least = self.job(job).created.least_stake
+        stake = data.draw(st.sampled_from([stake for stake in STAKES if stake >= least]))
         self.ledger.join(trainer, job, Tokens(stake), self.block)
 
     @precondition(lambda self: self.startable())
@@ -303,6 +306,7 @@ class Walk(RuleBasedStateMachine):
             (job.number, account)
             for job in self.jobs_in(Phase.OPEN)
             if self.block.time < job.join_deadline and not job.full
+            if job.created.least_stake <= STAKES[-1]
             for account in self.without_role([*TRAINERS, *REQUESTERS, *VALIDATORS, *CHALLENGERS])
             if account != job.requester and account not in job.trainers
         ]
