@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from scatter import __version__
-from scatter.cli import account, chain, demo, gas, job, node, role, simulate, sweep
+from scatter.cli import account, attacks, chain, demo, gas, job, node, role, simulate, sweep
 from scatter.mechanism.errors import ScatterError
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ demo.add_to(app)
 gas.add_to(app)
 simulate.add_to(app)
 sweep.add_to(app)
+attacks.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:
