@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 
 from scatter import __version__
-from scatter.cli import account, chain, demo, gas, job, node, role, runtime, simulate, sweep
+from scatter.cli import (
+    account,
+    attacks,
+    chain,
+    demo,
+    gas,
+    job,
+    node,
+    role,
+    runtime,
+    simulate,
+    sweep,
+)
 from scatter.mechanism.errors import ScatterError
 
 app = typer.Typer(
@@ -49,6 +61,7 @@ demo.add_to(app)
 gas.add_to(app)
 simulate.add_to(app)
 sweep.add_to(app)
+attacks.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -66,7 +66,7 @@ def simulate(scenario: Scenario, rules: Rules, progress: Progress = lambda _: No
     recorder = Recorder(rules, by_account, roles)
     play = Play(scenario, rules, recorder)
     play.endow()
-    recorder.begin(play.block)
+    recorder.begin(play.clock.block)
     verdicts = _play_jobs(play, progress)
     return Run(scenario, recorder.series(), _sum_up(scenario, rules, verdicts))
 

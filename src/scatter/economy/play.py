@@ -4,9 +4,11 @@ The honest do what `scatter.lifecycle` and the nodes do; the malicious do one th
 tells the others who cheats: they see it in their own evaluations.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from scatter.economy.challenge import speak_out
+from scatter.economy.clock import Clock, Watch
 from scatter.economy.plan import Plan, draw_plan
 from scatter.economy.rules import Rules
 from scatter.economy.scenario import (
@@ -17,23 +19,16 @@ from scatter.economy.scenario import (
     Scenario,
 )
 from scatter.lifecycle.commitments import commit_to_dataset, commit_to_scores
-from scatter.lifecycle.deployment import Block
 from scatter.lifecycle.job import Job, settleable_at
-from scatter.lifecycle.opinion import Finding, opinion, suspects
+from scatter.lifecycle.opinion import Finding
 from scatter.lifecycle.vocabulary import Role
-from scatter.mechanism.units import Address, BlockNumber, Digest, Score, Timestamp, Tokens
-
-SECONDS_PER_BLOCK = 2
+from scatter.mechanism.units import Address, Digest, Score, Tokens
 
 TOLERANCE = Score(10)
 """Between two honest evaluations (`docs/protocol.md`, "What an honest node does")."""
 
-NOBODY = Address("")
 NOTHING_WRONG = ""
 DOES_HARM = "the evaluation job does harm"
-
-Watch = Callable[[Block], None]
-"""Called after every block with a call in it."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +68,14 @@ class Play:
         self.scenario = scenario
         self.rules = rules
         self.cast = enrol(scenario, rules)
-        self._watch = watch
-        self.block = rules.first_block
+        self.clock = Clock(rules, watch)
 
     # Before the first job
 
     def endow(self) -> None:
         """Everybody gets its first tokens; nobody watches yet."""
         for account in self.cast:
-            self.rules.endow(account, self.scenario.tokens, self._next())
+            self.rules.endow(account, self.scenario.tokens, self.clock.next())
         self.rules.take_payments()
 
     def take_roles(self) -> None:
@@ -91,8 +85,8 @@ class Play:
             (Role.CHALLENGER, self.cast.challengers, p.challenger_stake),
         ):
             for account in accounts:
-                self.rules.register(account, role, stake, self._next())
-                self._watch(self.block)
+                self.rules.register(account, role, stake, self.clock.next())
+                self.clock.watch()
 
     # One job
 
@@ -107,10 +101,10 @@ class Play:
             return None
         job = self._offer(plan, requester, number)
         if not job.trainers:
-            self._wait_until(job.join_deadline)
-            self._do(self.rules.cancel, requester, job.number)
+            self.clock.wait_until(job.join_deadline)
+            self.clock.do(self.rules.cancel, requester, job.number)
             return job
-        self._do(self.rules.start, requester, job.number)
+        self.clock.do(self.rules.start, requester, job.number)
         self._train(plan, job)
         if job.over:
             return job
@@ -118,15 +112,15 @@ class Play:
         if job.scoring_opened_at is not None:
             self._score(plan, job)
             self._challenge(plan, job)
-        self._wait_until(settleable_at(job))
-        self._do(self.rules.settle, requester, job.number)
+        self.clock.wait_until(settleable_at(job))
+        self.clock.do(self.rules.settle, requester, job.number)
         return job
 
     def _offer(self, plan: Plan, requester: Address, number: int) -> Job:
         scenario, p = self.scenario, self.rules.parameters
         created = self.rules.create(
             requester,
-            self._next(),
+            self.clock.next(),
             training_job=_word(number, 1),
             evaluation_job=_word(number, 2),
             dataset_commitment=commit_to_dataset(_word(number, 3), _word(number, 4)),
@@ -138,11 +132,11 @@ class Play:
             least_stake=Tokens(scenario.stake.least),
             training_time=p.least_training,
         )
-        self._watch(self.block)
+        self.clock.watch()
         for place, trainer in enumerate(self.cast.trainers):
             stake = plan.stakes[place]
             if self.rules.balance(trainer) >= stake:
-                self._do(self.rules.join, trainer, created, stake)
+                self.clock.do(self.rules.join, trainer, created, stake)
         return self.rules.job(created)
 
     def _train(self, plan: Plan, job: Job) -> None:
@@ -150,20 +144,20 @@ class Play:
         for place, trainer in enumerate(self.cast.trainers):
             if trainer in job.trainers and not (absent and place in plan.bad_trainers):
                 model, key = _word(job.number, 100 + place), _word(job.number, 200 + place)
-                self._do(self.rules.submit_model, trainer, job.number, model, key)
+                self.clock.do(self.rules.submit_model, trainer, job.number, model, key)
         if job.closed_at is None:
-            self._wait_until(job.training_deadline)
-            self._do(self.rules.close_training, job.requester, job.number)
+            self.clock.wait_until(job.training_deadline)
+            self.clock.do(self.rules.close_training, job.requester, job.number)
 
     def _publish(self, plan: Plan, job: Job) -> None:
         """The dataset, and with it the draw; without the dataset a trainer has it drawn."""
-        self._pass_blocks(self.rules.parameters.seed_delay)
+        self.clock.pass_blocks(self.rules.parameters.seed_delay)
         hidden = plan.harmful and self.scenario.requesters.manner is OfRequester.NO_DATASET
         if not hidden:
             dataset, salt = _word(job.number, 3), _word(job.number, 4)
-            self._do(self.rules.publish_dataset, job.requester, job.number, dataset, salt)
+            self.clock.do(self.rules.publish_dataset, job.requester, job.number, dataset, salt)
         elif job.eligible_validators >= self.rules.parameters.least_committee:
-            self._do(self.rules.draw_committee, job.models[0].account, job.number)
+            self.clock.do(self.rules.draw_committee, job.models[0].account, job.number)
 
     def _score(self, plan: Plan, job: Job) -> None:
         """Commitments, then reveals, of everybody that is not silent."""
@@ -175,18 +169,18 @@ class Play:
             if deed is OfValidator.SILENT:
                 silent = True
             elif deed is OfValidator.REFRAIN:
-                self._do(self.rules.refrain, member, job.number)
+                self.clock.do(self.rules.refrain, member, job.number)
             else:
                 seen = plan.turned if deed is OfValidator.SWAP else plan.quality
                 scores = self._of_models(seen, job)
                 revealed[member] = scores
                 hidden = commit_to_scores(job.number, member, scores, _word(job.number, 5))
-                self._do(self.rules.commit_scores, member, job.number, hidden)
+                self.clock.do(self.rules.commit_scores, member, job.number, hidden)
         if silent:
-            self._wait_until(job.reveal_start)
+            self.clock.wait_until(job.reveal_start)
         for member, scores in revealed.items():
             salt = _word(job.number, 5)
-            self._do(self.rules.reveal_scores, member, job.number, member, scores, salt)
+            self.clock.do(self.rules.reveal_scores, member, job.number, member, scores, salt)
 
     def _deed(self, plan: Plan, place: int) -> OfValidator | None:
         """What a member does; None is an honest score. Honest members refrain from harm."""
@@ -197,14 +191,11 @@ class Play:
         return None if harmful and manner is not OfValidator.SILENT else manner
 
     def _challenge(self, plan: Plan, job: Job) -> None:
-        """Accusations in the order of the turns, each with everybody's vote, until all is said."""
-        if job.electorate < self.rules.parameters.least_electorate:
-            return
-        challengers = [
+        speakers = [
             (self.cast.challengers[place], place in plan.bad_challengers) for place in plan.turns
         ]
         if self.scenario.challengers.manner is OfChallenger.SILENT:
-            challengers = [(account, False) for account, bad in challengers if not bad]
+            speakers = [(account, False) for account, bad in speakers if not bad]
         finding = Finding(
             scores=self._of_models(plan.quality, job),
             unseen=frozenset(),
@@ -212,35 +203,7 @@ class Play:
             reason_to_refrain=DOES_HARM if self._is_harmful(plan) else NOTHING_WRONG,
             tolerance=TOLERANCE,
         )
-        accused = -1
-        while accused < len(job.accusations):
-            accused = len(job.accusations)
-            # All honest challengers see the same; looked at anew once somebody has spoken.
-            seen: dict[bool, list[Address]] = {}
-            for accuser, bad in challengers:
-                if bad not in seen:
-                    seen[bad] = _suspects(job, finding, bad)
-                suspected = seen[bad]
-                for target in suspected:
-                    if target != accuser and self.rules.is_elector(job.number, accuser):
-                        self._do(self.rules.accuse, accuser, job.number, target)
-                        self._vote(job, finding, target, challengers)
-                        seen = {}
-
-    def _vote(
-        self,
-        job: Job,
-        finding: Finding,
-        target: Address,
-        challengers: Sequence[tuple[Address, bool]],
-    ) -> None:
-        accusation = job.accusations[target]
-        guilty = opinion(job, finding, target)
-        for voter, bad in challengers:
-            if voter in (accusation.accuser, target) or accusation.upheld or guilty is None:
-                continue
-            if self.rules.is_elector(job.number, voter):
-                self._do(self.rules.vote, voter, job.number, target, guilty is not bad)
+        speak_out(self.clock, job, finding, speakers)
 
     def _is_harmful(self, plan: Plan) -> bool:
         manner = self.scenario.requesters.manner
@@ -250,40 +213,6 @@ class Play:
         """The trainers' scores, in the order of submission of those that submitted."""
         by_account = dict(zip(self.cast.trainers, scores, strict=True))
         return tuple(by_account[trainer.account] for trainer in job.models)
-
-    # Time
-
-    def _do(self, call: Callable[..., None], *arguments: object) -> None:
-        call(*arguments, self._next())
-        self._watch(self.block)
-
-    def _next(self) -> Block:
-        self._pass_blocks(BlockNumber(1))
-        return self.block
-
-    def _pass_blocks(self, count: BlockNumber) -> None:
-        time = self.block.time + count * SECONDS_PER_BLOCK
-        self.block = Block(BlockNumber(self.block.number + count), Timestamp(time))
-
-    def _wait_until(self, moment: Timestamp | None) -> None:
-        """The next call happens at this moment or later; the chain need not fill the time."""
-        assert moment is not None, "there is something to wait for"
-        time = max(self.block.time, moment - SECONDS_PER_BLOCK)
-        self.block = Block(self.block.number, Timestamp(time))
-
-
-def _suspects(job: Job, finding: Finding, bad: bool) -> list[Address]:
-    """Whom a challenger accuses; a bad one the innocent that have done something."""
-    if not bad:
-        return suspects(job, finding, NOBODY)
-    return [
-        target
-        for target in (*job.committee, *job.trainers, *sorted(job.outspoken))
-        if target not in job.accusations
-        and target not in job.condemned
-        and job.is_accusable(target)
-        and opinion(job, finding, target) is False
-    ]
 
 
 def _word(job: int, what: int) -> Digest:

@@ -1,8 +1,9 @@
 """What a simulation plays on: the calls of the protocol, and what can be seen of it."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -50,6 +51,10 @@ class Rules(Protocol):
 
     def role_stake(self, account: Address) -> Tokens: ...
 
+    def wealth(self, account: Address) -> Tokens:
+        """Balance and role stake together."""
+        ...
+
     def lottery(self) -> Tokens: ...
 
     def take_payments(self) -> Sequence[Payment]:
@@ -61,6 +66,8 @@ class Rules(Protocol):
         ...
 
     def register(self, caller: Address, role: Role, amount: Tokens, block: Block) -> None: ...
+
+    def request_unstake(self, caller: Address, block: Block) -> None: ...
 
     def create(
         self,
@@ -121,6 +128,14 @@ class Rules(Protocol):
 
     def settle(self, caller: Address, number: JobId, block: Block) -> None: ...
 
+    def mark(self) -> Any:
+        """A moment for `rewind`."""
+        ...
+
+    def rewind(self, mark: Any) -> None:
+        """Takes back every call since the mark, which must lie on the way that led here."""
+        ...
+
 
 @cache
 def _address(name: str) -> Address:
@@ -159,6 +174,9 @@ class Specification(Ledger):
         bond = self.funds.bonds.of(account)
         return Tokens(0) if bond is None else bond.stake
 
+    def wealth(self, account: Address) -> Tokens:
+        return Tokens(self.balance(account) + self.role_stake(account))
+
     def lottery(self) -> Tokens:
         return self.funds.lottery
 
@@ -169,3 +187,14 @@ class Specification(Ledger):
 
     def endow(self, account: Address, amount: Tokens, block: Block) -> None:
         self.transfer(self._treasury, account, amount)
+
+    def mark(self) -> dict[str, Any]:
+        """A moment to which this can be brought back."""
+        return {name: deepcopy(vars(self)[name]) for name in _STATE}
+
+    def rewind(self, mark: dict[str, Any]) -> None:
+        vars(self).update(deepcopy(mark))
+
+
+_STATE = ("funds", "jobs", "histories", "_validators", "_running")
+"""Everything of a deployment that calls change."""

@@ -4,7 +4,9 @@ Every call is a signed transaction in a block of its own, of the number and time
 says; what it did is read from its receipt, and what everybody has from the contracts' views.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 from eth.abc import ReceiptAPI
@@ -43,6 +45,15 @@ GAS_MONEY = 10**24
 FEE = 10**10
 """Wei per unit of gas; above the base fee of a chain that is nearly empty."""
 TREASURY = "treasury"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment to which a deployment can be brought back."""
+
+    height: int
+    nonces: Mapping[Address, int]
+    jobs: Mapping[JobId, Job]
 
 
 class OnChain:
@@ -86,6 +97,10 @@ class OnChain:
     def role_stake(self, account: Address) -> Tokens:
         return Tokens(self._view(TOKEN, "holdings", account)[2])
 
+    def wealth(self, account: Address) -> Tokens:
+        balance, _, stake, *_ = self._view(TOKEN, "holdings", account)
+        return Tokens(balance + stake)
+
     def lottery(self) -> Tokens:
         return Tokens(self._view(TOKEN, "lottery")[0])
 
@@ -100,6 +115,9 @@ class OnChain:
 
     def register(self, caller: Address, role: Role, amount: Tokens, block: Block) -> None:
         self._call(caller, "register", (role, amount), block)
+
+    def request_unstake(self, caller: Address, block: Block) -> None:
+        self._call(caller, "requestUnstake", (), block)
 
     def create(
         self,
@@ -176,6 +194,19 @@ class OnChain:
 
     def settle(self, caller: Address, number: JobId, block: Block) -> None:
         self._call(caller, "settle", (number,), block)
+
+    # Going back
+
+    def mark(self) -> Mark:
+        height = self.chain.headers.height
+        return Mark(height, dict(self._nonces), deepcopy(self._jobs))
+
+    def rewind(self, mark: Mark) -> None:
+        """Takes back every block since the mark, which must lie on the way that led here."""
+        self.chain.cut(mark.height)
+        self._nonces = dict(mark.nonces)
+        self._jobs = deepcopy(dict(mark.jobs))
+        self._paid.clear()
 
     # The chain
 
