@@ -10,6 +10,7 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
+from tests.contracts.books import Books
 from tests.contracts.deployed import Contracts, paid, told
 from tests.unit.vectors.reading import address_of
 
@@ -36,18 +37,25 @@ class Twins(Ledger):
     def __init__(self, contracts: Contracts) -> None:
         super().__init__(contracts.parameters, TREASURY, hash_of)
         self.contracts = contracts
+        self.books = Books(contracts, TREASURY)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Ledger:
         """The specification's half alone: what is tried on a copy never reaches the contracts."""
         copy = Ledger(self.parameters, TREASURY, hash_of)
         for name, value in vars(self).items():
-            if name != "contracts":
+            if name not in ("contracts", "books"):
                 setattr(copy, name, deepcopy(value, memo) if name != "_hash_of" else value)
         return copy
 
     def transfer(self, caller: Address, to: Address, amount: int) -> None:
-        self.contracts.call(caller, "transfer", to, amount, contract=TOKEN)
-        super().transfer(caller, to, amount)
+        arguments = [to, amount]
+        try:
+            super().transfer(caller, to, amount)
+        except Refused as refusal:
+            _same([self._refusal(caller, "transfer", arguments, TOKEN)], [str(refusal)])
+            raise
+        logs = self.contracts.call(caller, "transfer", *arguments, contract=TOKEN)
+        self.books.record(caller, [caller.lower()], logs)
 
     def create(self, caller: Address, block: Block, **order: Any) -> JobId:
         names = (
@@ -284,11 +292,14 @@ class Twins(Ledger):
         ]
         _same(told(logs, block), news)
         _same(paid(logs), self.funds.payments)
+        self.books.record(caller, [], logs)
         return result
 
-    def _refusal(self, caller: Address, function: str, arguments: list[Any]) -> str:
+    def _refusal(
+        self, caller: Address, function: str, arguments: list[Any], contract: str = PROTOCOL
+    ) -> str:
         try:
-            self.contracts.call(caller, function, *arguments)
+            self.contracts.call(caller, function, *arguments, contract=contract)
         except Refused as refusal:
             return str(refusal)
         return "allowed"
