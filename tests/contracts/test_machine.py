@@ -210,7 +210,7 @@ def _argument(kind: str, account: Address, noise: int) -> Any:
 
 
 def run(walk: type[Walk], examples: int, *, repeat: bool) -> Counter[str]:
-    """Walks of at most 100 steps; returns what happened in them. `repeat`: the same ones every time."""
+    """Walks of at most 100 steps; returns what happened. `repeat`: the same walks every time."""
     done: Counter[str] = Counter()
     machine = type("Walks", (Machine,), {"parameters": walk.parameters, "done": done})
     run_state_machine_as_test(
