@@ -10,7 +10,8 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
-from tests.contracts.deployed import Contracts, paid, told
+from tests.contracts.books import Books
+from tests.contracts.deployed import Contracts, Log, paid, told
 from tests.unit.vectors.reading import address_of
 
 from scatter.adapters.contracts import PROTOCOL, REPUTATION, TOKEN
@@ -36,18 +37,28 @@ class Twins(Ledger):
     def __init__(self, contracts: Contracts) -> None:
         super().__init__(contracts.parameters, TREASURY, hash_of)
         self.contracts = contracts
+        self.books = Books(contracts, TREASURY)
+        self.accepted = 0
+        """How many calls were made on both."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Ledger:
         """The specification's half alone: what is tried on a copy never reaches the contracts."""
         copy = Ledger(self.parameters, TREASURY, hash_of)
         for name, value in vars(self).items():
-            if name != "contracts":
+            if name not in ("contracts", "books", "accepted"):
                 setattr(copy, name, deepcopy(value, memo) if name != "_hash_of" else value)
         return copy
 
     def transfer(self, caller: Address, to: Address, amount: int) -> None:
-        self.contracts.call(caller, "transfer", to, amount, contract=TOKEN)
-        super().transfer(caller, to, amount)
+        arguments = [to, amount]
+        try:
+            super().transfer(caller, to, amount)
+        except Refused as refusal:
+            _same([self._refusal(caller, "transfer", arguments, TOKEN)], [str(refusal)])
+            raise
+        logs = self._accept(caller, "transfer", arguments, TOKEN)
+        self.books.record(caller, [caller.lower()], logs)
+        self.accepted += 1
 
     def create(self, caller: Address, block: Block, **order: Any) -> JobId:
         names = (
@@ -220,24 +231,18 @@ class Twins(Ledger):
         )
 
     def compare(self, block: Block) -> None:
-        """What the contracts' views say, beside the specification."""
+        """What the contracts' views say, all of them, beside the specification."""
         self.contracts.move_to(block)
         token = self.contracts.at[TOKEN]
         assert self.contracts.read(TOKEN, "balanceOf", token) == self.funds.held
         assert self.contracts.read(TOKEN, "lottery") == self.funds.lottery
         assert self.contracts.read(PROTOCOL, "jobCount") == len(self.jobs)
         for account in self.funds.balances:
-            self._compare_account(account)
-        for number, job in self.jobs.items():
-            phase, until = self.contracts.read(PROTOCOL, "phase", number)
-            assert (phase, until) == (
-                self.phase(number, block.time),
-                deadline(job, block.time) or 0,
-            )
-            for account in self.funds.balances:
-                self._compare_part(number, account, block)
+            self.compare_account(account)
+            for number in self.jobs:
+                self.compare_part(number, account, block)
 
-    def _compare_account(self, account: Address) -> None:
+    def compare_account(self, account: Address) -> None:
         bond = self.funds.bonds.of(account)
         role = bond.role if bond else Role.NONE
         assert self.contracts.read(TOKEN, "holdings", account) == (
@@ -248,17 +253,19 @@ class Twins(Ledger):
             self.funds.bonds.offences(account, role),
         )
 
-    def _compare_part(self, number: JobId, account: Address, block: Block) -> None:
-        job = self.job(number)
+    def compare_part(self, number: JobId, account: Address, block: Block) -> None:
+        """Where a job stands, and what an account is in it."""
+        self.contracts.move_to(block)
+        read, job = self.contracts.read, self.job(number)
+        until = deadline(job, block.time) or 0
+        assert read(PROTOCOL, "phase", number) == (self.phase(number, block.time), until)
         if job.closing_block is not None:
-            elector = self.contracts.read(PROTOCOL, "isElector", number, account)
+            elector = read(PROTOCOL, "isElector", number, account)
             assert elector == self.is_elector(number, account)
-        told_standing = self.contracts.read(REPUTATION, "standing", number, account)
-        assert told_standing == standing(job, account, block.time)
+        assert read(REPUTATION, "standing", number, account) == standing(job, account, block.time)
         for trainer in job.trainers:
-            assert self.contracts.read(
-                PROTOCOL, "mayAskKey", number, trainer, account
-            ) == self.may_ask_for_key(number, trainer, account, block.time)
+            may_ask = read(PROTOCOL, "mayAskKey", number, trainer, account)
+            assert may_ask == self.may_ask_for_key(number, trainer, account, block.time)
 
     def _both(
         self,
@@ -276,7 +283,7 @@ class Twins(Ledger):
         except Refused as refusal:
             _same([function, self._refusal(caller, function, arguments)], [function, str(refusal)])
             raise
-        logs = self.contracts.call(caller, function, *arguments)
+        logs = self._accept(caller, function, arguments)
         news = [
             event
             for number, history in self.histories.items()
@@ -284,11 +291,24 @@ class Twins(Ledger):
         ]
         _same(told(logs, block), news)
         _same(paid(logs), self.funds.payments)
+        self.books.record(caller, [], logs)
+        self.accepted += 1
         return result
 
-    def _refusal(self, caller: Address, function: str, arguments: list[Any]) -> str:
+    def _accept(
+        self, caller: Address, function: str, arguments: list[Any], contract: str = PROTOCOL
+    ) -> list[Log]:
+        """A refusal by the contracts alone is no refusal to whoever expects one of both."""
         try:
-            self.contracts.call(caller, function, *arguments)
+            return self.contracts.call(caller, function, *arguments, contract=contract)
+        except Refused as refusal:
+            raise AssertionError(f"the contracts alone refuse {function}: {refusal}") from refusal
+
+    def _refusal(
+        self, caller: Address, function: str, arguments: list[Any], contract: str = PROTOCOL
+    ) -> str:
+        try:
+            self.contracts.call(caller, function, *arguments, contract=contract)
         except Refused as refusal:
             return str(refusal)
         return "allowed"
