@@ -109,7 +109,7 @@ async def test_the_interface_answers_503_meanwhile(real_network: RealNetwork) ->
     )
     alone: Any = Alone()
     bench: Any = Bench()
-    operator = Operator(identity, chain, alone, alone, bench)
+    operator = Operator(identity, chain, alone, alone, bench, review=alone)
     transport = httpx.ASGITransport(operator_api(operator, TOKEN))
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(
