@@ -10,11 +10,12 @@ from tests.adapters.chain_networks import PARAMETERS, RICH, Network, open_networ
 from scatter.lifecycle import events, reasons
 from scatter.lifecycle.commitments import commit_to_dataset, commit_to_scores
 from scatter.lifecycle.events import Event
+from scatter.lifecycle.keys import Letters
 from scatter.lifecycle.payments import TaxPaid, TrainerPaid, ValidatorPaid
 from scatter.lifecycle.vocabulary import Role, Verdict
 from scatter.mechanism.errors import Refused
 from scatter.mechanism.units import UNIT, BlockNumber, Digest, JobId, Score, Seconds, Tokens
-from scatter.ports.chain import Chain, Holdings, JobOrder
+from scatter.ports.chain import MOST_LETTERS, Chain, Holdings, JobOrder
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +139,45 @@ async def test_the_block_at_the_head_is_the_head_and_none_is_beyond(requester: C
     head = await requester.head()
     assert await requester.block(head.number) == head
     assert await requester.block(BlockNumber(head.number + 10_000)) is None
+
+
+async def test_letters_about_a_key_are_kept_apart_from_the_history(
+    network: Network, requester: Chain, trainer: Chain
+) -> None:
+    validator, stranger = await network.join(), await network.join()
+    await validator.register(Role.VALIDATOR, PARAMETERS.validator_stake)
+    job = await requester.create(replace(ORDER, topic="letters"))
+    await trainer.join(job, STAKE)
+    await requester.start(job)
+    await trainer.submit_model(job, MODEL, KEY_COMMITMENT)
+    for _ in range(PARAMETERS.seed_delay + 1):
+        await network.mine()
+    await requester.publish_dataset(job, DATASET, SALT)
+    before = await requester.history(job)
+    since, member = BlockNumber(before[0].block), validator.account
+    assert await trainer.letters(job, trainer.account, member, since) == Letters()
+
+    for number in range(MOST_LETTERS + 1):
+        await validator.request_key(job, trainer.account, bytes([1, number]) + bytes(31))
+    await trainer.answer_key(job, member, b"sealed")
+    with pytest.raises(Refused, match=reasons.NOT_ENTITLED):
+        await stranger.request_key(job, trainer.account, bytes(33))
+    with pytest.raises(Refused, match=reasons.KEY_OF_WRONG_LENGTH):
+        await validator.request_key(job, trainer.account, bytes(32))
+
+    letters = await requester.letters(job, trainer.account, member, since)
+    assert [letter.public_key[1] for letter in letters.requests] == list(range(MOST_LETTERS))
+    (answer,) = letters.answers
+    assert (answer.trainer, answer.asker, answer.sealed_key) == (trainer.account, member, b"sealed")
+    assert letters.requests[0].time <= answer.time
+    assert await requester.history(job) == before, "letters pay nobody"
+    touched = await requester.jobs_touched(answer.block, answer.block)
+    assert touched == [job], "but a node is woken by them"
+    assert await stranger.letters(job, trainer.account, stranger.account, since) == Letters()
+    assert await stranger.letters(job, trainer.account, member, answer.block) == Letters(
+        answers=(answer,)
+    )
+    await validator.request_unstake()
 
 
 async def test_a_job_runs_to_its_settlement(

@@ -109,6 +109,10 @@ class CountingWorld(FakeWorld):
 
     transactions = 0
 
+    def news(self, job: JobId) -> int:
+        """Logs that touch the job."""
+        return len(self.ledger.history(job)) + sum(one.job == job for one in self.letters)
+
     def act(self, call: Callable[[Block], T]) -> T:
         answer = super().act(call)
         self.transactions += 1
@@ -185,13 +189,13 @@ class Node:
         self.stage.published.published.get(self.content.address, {}).clear()
 
     def is_due(self, job: JobId) -> bool:
-        news = len(self.stage.world.ledger.history(job)) != self.seen.get(job, 0)
+        news = self.stage.world.news(job) != self.seen.get(job, 0)
         return self.present and (news or self.wakes.get(job, 2**63) <= self.stage.world.time)
 
     def advance(self, job: JobId = FIRST_JOB) -> None:
         """One look of the node's queue at the job."""
         world = self.stage.world
-        self.seen[job] = len(world.ledger.history(job))
+        self.seen[job] = world.news(job)
         self.wakes.pop(job, None)
         try:
             wake = run(self.duty.advance(job))
@@ -207,7 +211,7 @@ class Node:
         else:
             self.failures = 0
         if wake is not None:
-            news = len(world.ledger.history(job)) != self.seen[job]
+            news = world.news(job) != self.seen[job]
             assert news or wake > world.time, f"{self.name} would spin"
             self.wakes[job] = wake
 

@@ -57,14 +57,18 @@ def test_the_requester_has_the_key_of_what_it_paid_for_and_no_other(stage):
         ask(stage.requester, stage.trainers[1])
 
 
-def test_whoever_verified_a_key_sells_it_to_the_requester_only(stage):
-    stage.play_until(Phase.CHALLENGE)
+def test_whoever_verified_a_key_passes_it_on_to_whom_the_trainer_owes_it(stage):
+    stage.play_until(Phase.REVEAL)
     for asker in (stage.challengers[0], stage.requester):
         with pytest.raises(KeyRefused, match="may not have the key"):
             ask(asker, stage.validators[0], stage.trainers[0])
+    stage.play_until(Phase.CHALLENGE)
+    with pytest.raises(KeyRefused, match="may not have the key"):
+        ask(stage.requester, stage.validators[0], stage.trainers[0])
+    key = ask(stage.challengers[0], stage.validators[0], stage.trainers[0])
     stage.play_until(Phase.SETTLED)
 
-    key = ask(stage.requester, stage.validators[0], stage.trainers[0])
+    assert key == ask(stage.requester, stage.validators[0], stage.trainers[0])
     assert key == ask(stage.requester, stage.trainers[0])
 
 

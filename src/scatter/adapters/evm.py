@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from eth_account.signers.local import LocalAccount
 
@@ -22,12 +22,13 @@ from scatter.adapters.receipts import Receipt
 from scatter.adapters.rpc import BadAnswer, Rpc, RpcRefused, data
 from scatter.adapters.transactions import PATIENCE, REVERTED, Patience, Sender
 from scatter.lifecycle.events import Event, JobCreated
+from scatter.lifecycle.keys import KeyAnswered, KeyRequested, Letter, Letters
 from scatter.lifecycle.payments import Payment
 from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.errors import Refused
 from scatter.mechanism.parameters import Parameters
 from scatter.mechanism.units import Address, BlockNumber, Digest, JobId, Score, Timestamp, Tokens
-from scatter.ports.chain import Head, Holdings, JobOrder
+from scatter.ports.chain import MOST_LETTERS, Head, Holdings, JobOrder
 
 MOST_HISTORIES = 1_000
 """Jobs whose events are remembered."""
@@ -40,6 +41,13 @@ MOST_READINGS = 5
 
 EVENTS: Final = tuple(Event.__subclasses__())
 PAYMENTS: Final = tuple(Payment.__subclasses__())
+LETTERS: Final = tuple(Letter.__subclasses__())
+
+MOST_POST = 1_024
+"""Blocks searched for letters at once; fewer where they are buried under others."""
+
+
+L = TypeVar("L", bound=Letter)
 
 
 @dataclass
@@ -64,6 +72,7 @@ class EvmChain:
         self._calls = {self._protocol: Calls(protocol), self._token: Calls(token)}
         self._events: Logs[Event] = Logs(protocol, EVENTS)
         self._payments: Logs[Payment] = Logs(token, PAYMENTS)
+        self._letters: Logs[Letter] = Logs(protocol, LETTERS)
         self._histories: OrderedDict[JobId, _History] = OrderedDict()
 
     @property
@@ -130,6 +139,40 @@ class EvmChain:
         (answer,) = await self._view(self._protocol, "isElector", job, account)
         return bool(answer)
 
+    async def letters(
+        self, job: JobId, trainer: Address, asker: Address, since: BlockNumber
+    ) -> Letters:
+        head = await self.head()
+        about = (_topic(job), _word(trainer), _word(asker))
+        requests = await self._post(KeyRequested, about, since, head.number)
+        answers = await self._post(KeyAnswered, about, since, head.number)
+        return Letters(requests, answers)
+
+    async def _post(
+        self, kind: type[L], about: Sequence[str], since: BlockNumber, until: BlockNumber
+    ) -> tuple[L, ...]:
+        """The first letters of one hand, in steps that become small where there are many."""
+        topics = (self._letters.topic_of(kind), *about)
+        found: list[L] = []
+        first, step = since, MOST_POST
+        while first <= until and len(found) < MOST_LETTERS:
+            last = BlockNumber(min(until, first + step - 1))
+            try:
+                logs = await self._blocks.logs(self._protocol, topics, first, last)
+            except BadAnswer:
+                if first == last:
+                    raise
+                step = max(1, (last - first + 1) // 8)
+                continue
+            logs = logs[: MOST_LETTERS - len(found)]
+            times = await self._blocks.times(logs)
+            for log in logs:
+                letter = self._letters.decode(log, time=times[log.block_hash], block=log.block)
+                assert isinstance(letter, kind), "its topic was asked for"
+                found.append(letter)
+            first = BlockNumber(last + 1)
+        return tuple(found)
+
     # Acts of the requester
 
     async def create(self, order: JobOrder) -> JobId:
@@ -170,7 +213,13 @@ class EvmChain:
     async def submit_model(self, job: JobId, model: Digest, key_commitment: Digest) -> None:
         await self._act("submitModel", job, model, key_commitment)
 
+    async def answer_key(self, job: JobId, asker: Address, sealed_key: bytes) -> None:
+        await self._act("answerKey", job, asker, sealed_key)
+
     # Acts of validators
+
+    async def request_key(self, job: JobId, trainer: Address, public_key: bytes) -> None:
+        await self._act("requestKey", job, trainer, public_key)
 
     async def commit_scores(self, job: JobId, commitment: Digest) -> None:
         await self._act("commitScores", job, commitment)
@@ -243,7 +292,8 @@ class EvmChain:
             if known is not None and await self._blocks.at(known.number) != known:
                 raise ChainMoved
             since = self._deployment.block if known is None else BlockNumber(known.number + 1)
-            topics = (None, _topic(job))
+            # By name, for anybody with a part in a job may write letters, as many as he pays for.
+            topics = (self._events.topics_with("job"), _topic(job))
             logs = await self._blocks.logs(self._protocol, topics, since, head.number)
             times = await self._blocks.times(logs)
             decoded = [
@@ -271,6 +321,10 @@ async def open_chain(
         await check_deployment(rpc, deployment)
         sender = Sender(rpc, account, deployment.chain_id, patience)
         yield EvmChain(rpc, deployment, sender)
+
+
+def _word(account: Address) -> str:
+    return "0x" + account[2:].lower().rjust(64, "0")
 
 
 def _topic(job: JobId) -> str:

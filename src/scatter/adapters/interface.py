@@ -100,6 +100,12 @@ class Logs(Generic[T]):
             if shape.indexed and shape.indexed[0][0] == field
         ]
 
+    def topic_of(self, made: type[T]) -> str:
+        """The first topic of this event."""
+        return next(
+            "0x" + topic.hex() for topic, shape in self._shapes.items() if shape.made is made
+        )
+
     def decode(self, log: Log, **stamp: Any) -> T | None:
         """The event, or None for one of the contract's that has no dataclass.
 

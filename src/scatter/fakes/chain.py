@@ -6,15 +6,19 @@ is in a block of its own; a refused one leaves no block.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from eth_hash.auto import keccak
 
+from scatter.lifecycle import reasons
 from scatter.lifecycle.deployment import Block
 from scatter.lifecycle.events import Event
+from scatter.lifecycle.job import fold
+from scatter.lifecycle.keys import KeyAnswered, KeyRequested, Letter, Letters, may_ask_for_key
 from scatter.lifecycle.ledger import Ledger
 from scatter.lifecycle.payments import Payment
 from scatter.lifecycle.vocabulary import Role
+from scatter.mechanism.errors import Refused
 from scatter.mechanism.parameters import Parameters
 from scatter.mechanism.units import (
     Address,
@@ -26,8 +30,10 @@ from scatter.mechanism.units import (
     Timestamp,
     Tokens,
 )
-from scatter.ports.chain import Head, Holdings, JobOrder
+from scatter.ports.chain import MOST_LETTERS, Head, Holdings, JobOrder
 
+LEAST_PUBLIC_KEY: Final = 33
+"""Bytes, as `requestKey` wants them."""
 FIRST_TIME = Timestamp(1_800_000_000)
 
 T = TypeVar("T")
@@ -46,6 +52,8 @@ class FakeWorld:
     ) -> None:
         self.ledger = Ledger(parameters, treasury, hash_of)
         self.time = time
+        self.letters: list[Letter] = []
+        """About keys, in chain order."""
         self._times = [time]
         """Of every block, by number."""
 
@@ -114,7 +122,8 @@ class FakeChain:
         return tuple(payment for payment in paid if getattr(payment, "job", None) == job)
 
     async def jobs_touched(self, since: BlockNumber, until: BlockNumber) -> Sequence[JobId]:
-        events = [event for history in self._ledger.histories.values() for event in history]
+        events: list[Event | Letter] = [*self._world.letters]
+        events += [event for history in self._ledger.histories.values() for event in history]
         inside = sorted(
             (event for event in events if since <= event.block <= until),
             key=lambda event: event.block,
@@ -134,6 +143,19 @@ class FakeChain:
 
     async def is_elector(self, job: JobId, account: Address) -> bool:
         return self._ledger.is_elector(job, account)
+
+    async def letters(
+        self, job: JobId, trainer: Address, asker: Address, since: BlockNumber
+    ) -> Letters:
+        between = [
+            letter
+            for letter in self._world.letters
+            if (letter.job, letter.trainer, letter.asker) == (job, trainer, asker)
+            and letter.block >= since
+        ]
+        requests = [letter for letter in between if isinstance(letter, KeyRequested)]
+        answers = [letter for letter in between if isinstance(letter, KeyAnswered)]
+        return Letters(tuple(requests[:MOST_LETTERS]), tuple(answers[:MOST_LETTERS]))
 
     # Acts of the requester
 
@@ -165,7 +187,39 @@ class FakeChain:
             )
         )
 
+    async def answer_key(self, job: JobId, asker: Address, sealed_key: bytes) -> None:
+        def answer(block: Block) -> None:
+            self._check_entitled(job, self._account, asker, block)
+            letter = KeyAnswered(
+                job=job,
+                trainer=self._account,
+                asker=asker,
+                time=block.time,
+                block=block.number,
+                sealed_key=sealed_key,
+            )
+            self._world.letters.append(letter)
+
+        self._world.act(answer)
+
     # Acts of validators
+
+    async def request_key(self, job: JobId, trainer: Address, public_key: bytes) -> None:
+        def ask(block: Block) -> None:
+            self._check_entitled(job, trainer, self._account, block)
+            if len(public_key) < LEAST_PUBLIC_KEY:
+                raise Refused(reasons.KEY_OF_WRONG_LENGTH)
+            letter = KeyRequested(
+                job=job,
+                trainer=trainer,
+                asker=self._account,
+                time=block.time,
+                block=block.number,
+                public_key=public_key,
+            )
+            self._world.letters.append(letter)
+
+        self._world.act(ask)
 
     async def commit_scores(self, job: JobId, commitment: Digest) -> None:
         self._world.act(
@@ -216,3 +270,12 @@ class FakeChain:
 
     async def transfer(self, to: Address, amount: Tokens) -> None:
         self._world.act(lambda _: self._ledger.transfer(self._account, to, amount))
+
+    def _check_entitled(self, job: JobId, trainer: Address, asker: Address, block: Block) -> None:
+        history = self._ledger.history(job)
+        if not history:
+            raise Refused(reasons.NO_SUCH_JOB)
+        view = fold(history, self.parameters)
+        is_elector = self._ledger.is_elector(job, asker)
+        if not may_ask_for_key(view, trainer, asker, block.time, is_elector=is_elector):
+            raise Refused(reasons.NOT_ENTITLED)

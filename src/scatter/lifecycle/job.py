@@ -55,6 +55,7 @@ class Member:
     stake: Tokens
     """As recorded at the draw, for equation 6."""
     commitment: Digest | None = None
+    committed_at: Timestamp | None = None
     scores: tuple[Score, ...] | None = None
     """Once revealed; one per model, in order of submission."""
     refrained: bool = False
@@ -362,7 +363,8 @@ def _published(job: Job, event: DatasetPublished) -> None:
 
 
 def _committed(job: Job, event: ScoresCommitted) -> None:
-    job.committee[event.member].commitment = event.commitment
+    member = job.committee[event.member]
+    member.commitment, member.committed_at = event.commitment, event.time
     job.commitments += 1
     _decided(job, event.time)
 

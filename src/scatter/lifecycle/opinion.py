@@ -22,6 +22,10 @@ class Finding:
     duplicates: frozenset[Address]
     reason_to_refrain: str
     tolerance: Score
+    excused: frozenset[tuple[Address, Address]] = frozenset()
+    """Members that could not get a trainer's key or model while they scored, and that trainer."""
+    doubtful: frozenset[tuple[Address, Address]] = frozenset()
+    """The same where this challenger cannot tell, because it was not there."""
 
 
 def suspects(job: Job, finding: Finding, own: Address) -> list[Address]:
@@ -52,19 +56,25 @@ def opinion(job: Job, finding: Finding, target: Address) -> bool | None:
 
 
 def _is_false(job: Job, member: Member, finding: Finding) -> bool | None:
-    """Refrained without cause, or revealed a score that is off by more than the tolerance."""
+    """Refrained without cause, or revealed a score that is off by more than the tolerance.
+
+    A 0 for a model that was kept from the member is not off.
+    """
     if member.refrained:
         return not finding.reason_to_refrain
     if member.scores is None:
         return False
     if finding.reason_to_refrain:
         return True
-    off = any(
-        abs(theirs - ours) > finding.tolerance
+    off = {
+        (member.account, trainer.account)
         for trainer, theirs, ours in zip(job.models, member.scores, finding.scores, strict=True)
-        if trainer.account not in finding.unseen
-    )
-    return True if off else None if finding.unseen else False
+        if abs(theirs - ours) > finding.tolerance and trainer.account not in finding.unseen
+        if theirs or (member.account, trainer.account) not in finding.excused
+    }
+    if off - finding.doubtful:
+        return True
+    return None if off or finding.unseen else False
 
 
 def _is_bad_model(job: Job, finding: Finding, target: Address) -> bool | None:

@@ -7,9 +7,10 @@ a block, and raises `Refused` with the contract's reason when the protocol does 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from scatter.lifecycle.events import Event
+from scatter.lifecycle.keys import Letters
 from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.parameters import Parameters
@@ -23,6 +24,9 @@ from scatter.mechanism.units import (
     Timestamp,
     Tokens,
 )
+
+MOST_LETTERS: Final = 8
+"""Of one hand in one correspondence; two are enough for an honest one."""
 
 
 class ChainUnreachable(ScatterError):
@@ -112,6 +116,15 @@ class Chain(Protocol):
         """Whether the account may accuse and vote in this job, now."""
         ...
 
+    async def letters(
+        self, job: JobId, trainer: Address, asker: Address, since: BlockNumber
+    ) -> Letters:
+        """What the two wrote to each other about the trainer's key, from the block `since` on.
+
+        At most MOST_LETTERS of each hand, the first: nobody can bury what counts.
+        """
+        ...
+
     # Acts of the requester
 
     async def create(self, order: JobOrder) -> JobId: ...
@@ -128,7 +141,11 @@ class Chain(Protocol):
 
     async def submit_model(self, job: JobId, model: Digest, key_commitment: Digest) -> None: ...
 
+    async def answer_key(self, job: JobId, asker: Address, sealed_key: bytes) -> None: ...
+
     # Acts of validators
+
+    async def request_key(self, job: JobId, trainer: Address, public_key: bytes) -> None: ...
 
     async def commit_scores(self, job: JobId, commitment: Digest) -> None: ...
 

@@ -22,6 +22,8 @@ class Kind(StrEnum):
 
     MODEL_KEY = "model-key"
     """32 bytes: the AES key of a trainer's model; of one's own, or verified as a validator."""
+    LETTER_KEY = "letter-key"
+    """32 bytes: to which a member had a trainer seal its model's key."""
     MODEL = "model"
     """The digest under which one's own sealed model was published."""
     SCORES = "scores"

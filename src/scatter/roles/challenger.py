@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from scatter.lifecycle.job import Job, fold, is_settleable, phase
+from scatter.lifecycle.keys import post
 from scatter.lifecycle.opinion import Finding, opinion, suspects
 from scatter.lifecycle.reasons import (
     ACCUSATIONS_CLOSED,
@@ -17,18 +18,24 @@ from scatter.lifecycle.reasons import (
     VOTE_CLOSED,
 )
 from scatter.lifecycle.vocabulary import Phase
-from scatter.mechanism.errors import Refused
+from scatter.mechanism.errors import BadInput, Refused
 from scatter.mechanism.units import WHOLE, Address, JobId, Score, Timestamp
 from scatter.ports.chain import Head
+from scatter.ports.content import ContentNotFound
 from scatter.ports.store import Kind
 from scatter.roles.duty import Patience, SandboxPolicy, Surroundings
 from scatter.roles.errands import run_errands
 from scatter.roles.examination import Examination, Examiner, KeysMissing
+from scatter.roles.letters import was_kept_from
 from scatter.roles.workplace import Workplace
 
 log = structlog.get_logger()
 
+Pairs = frozenset[tuple[Address, Address]]
+"""Members and trainers."""
+
 _OWN = "own"
+_MISSING = "missing"
 _TOO_LATE = {ACCUSATIONS_CLOSED, ALREADY_ACCUSED, ALREADY_CONDEMNED, VOTE_CLOSED}
 
 
@@ -56,6 +63,8 @@ class Challenger:
             await Workplace(self.surroundings, view, self.name).clear()
             return None
         now = phase(view, head.time)
+        if now is Phase.COMMIT and await chain.is_elector(job, chain.account):
+            return await self._look_ahead(view, head) or view.challenge_start
         if now in (Phase.COMMIT, Phase.REVEAL):
             return view.challenge_start
         if now is not Phase.CHALLENGE:
@@ -72,6 +81,25 @@ class Challenger:
         workplace = Workplace(self.surroundings, job, self.name)
         examiner = Examiner(self.surroundings, self.policy, workplace)
         return await examiner.examine(job, give_up_on_keys=give_up_on_keys)
+
+    async def _look_ahead(self, job: Job, head: Head) -> Timestamp | None:
+        """Sees which models the committee can have, as long as it waits for them.
+
+        Returns when to try again for those that are missing.
+        """
+        if head.time > post(job).answer_by:
+            return None
+        examiner = Examiner(
+            self.surroundings, self.policy, Workplace(self.surroundings, job, self.name)
+        )
+        try:
+            missing = await examiner.fetch_ahead(job)
+        except (ContentNotFound, BadInput) as problem:
+            log.info("cannot look at the models yet", job=job.number, why=str(problem))
+            return Timestamp(head.time + self.patience.retry)
+        record = json.dumps(sorted(missing)).encode()
+        await self.surroundings.store.keep(Kind.FINDING, job.number, _MISSING, record)
+        return Timestamp(head.time + self.patience.retry) if missing else None
 
     async def _speak(self, job: Job, head: Head) -> Timestamp | None:
         """Accuses and votes by what was found; returns when to try again while it waits."""
@@ -103,16 +131,44 @@ class Challenger:
         assert opens is not None and closes is not None, "CHALLENGE is open"
         give_up = head.time >= opens + (closes - opens) * self.patience.keys // WHOLE
         found = await self.examine(job, give_up_on_keys=give_up)
+        excused, doubtful = await self._excuses(job, found)
         finding = Finding(
             scores=found.scores,
             unseen=found.unseen,
             duplicates=found.duplicates,
             reason_to_refrain=found.reason_to_refrain,
             tolerance=found.tolerance,
+            excused=excused,
+            doubtful=doubtful,
         )
         await store.keep(Kind.FINDING, job.number, _OWN, encode_finding(finding))
         log.info("examined", job=job.number, scores=list(finding.scores))
         return finding
+
+    async def _excuses(self, job: Job, found: Examination) -> tuple[Pairs, Pairs]:
+        """Of the 0s for models that are worth something: which are no lie, and which may be none.
+
+        They are none where the member asked for the key over the chain and had no right answer,
+        or where it waited for a model that could not be had.
+        """
+        kept = await self.surroundings.store.recall(Kind.FINDING, job.number, _MISSING)
+        missing = set() if kept is None else set(json.loads(kept))
+        excused, doubtful = set(), set()
+        for member in job.committee.values():
+            waited = (member.committed_at or 0) >= post(job).answer_by
+            scored = zip(job.models, member.scores or (), found.scores, strict=False)
+            for trainer, theirs, ours in scored:
+                if theirs > 0 or ours == 0 or not waited:
+                    continue
+                pair = member.account, trainer.account
+                if (
+                    await was_kept_from(self.surroundings, job, trainer, member)
+                    or trainer.account in missing
+                ):
+                    excused.add(pair)
+                elif kept is None:
+                    doubtful.add(pair)
+        return frozenset(excused), frozenset(doubtful)
 
     async def _accuse(self, job: Job, finding: Finding, head: Head) -> None:
         for target in suspects(job, finding, self.surroundings.chain.account):
@@ -165,6 +221,8 @@ def encode_finding(finding: Finding) -> bytes:
             "duplicates": sorted(finding.duplicates),
             "reason": finding.reason_to_refrain,
             "tolerance": finding.tolerance,
+            "excused": sorted(finding.excused),
+            "doubtful": sorted(finding.doubtful),
         }
     ).encode()
 
@@ -177,7 +235,13 @@ def decode_finding(record: bytes) -> Finding:
         duplicates=frozenset(Address(account) for account in table["duplicates"]),
         reason_to_refrain=str(table["reason"]),
         tolerance=Score(int(table["tolerance"])),
+        excused=_pairs(table.get("excused", [])),
+        doubtful=_pairs(table.get("doubtful", [])),
     )
+
+
+def _pairs(listed: list[list[str]]) -> Pairs:
+    return frozenset((Address(member), Address(trainer)) for member, trainer in listed)
 
 
 def _pass_over(refusal: Refused) -> None:

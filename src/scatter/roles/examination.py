@@ -26,8 +26,9 @@ from scatter.ports.peers import KeyRefused, PeerUnreachable
 from scatter.ports.sandbox import Outcome, Task, bound_limits, lack_of_runtime
 from scatter.roles.approval import demand_approval
 from scatter.roles.duty import SandboxPolicy, Surroundings
+from scatter.roles.keys import likely_holders
 from scatter.roles.opening import open_model
-from scatter.roles.workplace import Workplace
+from scatter.roles.workplace import SEAL_SLACK, Workplace
 from scatter.sealing import SealBroken, WrongKey
 
 log = structlog.get_logger()
@@ -116,6 +117,29 @@ class Examiner:
             tolerance=tolerance(evaluation),
         )
 
+    async def fetch_ahead(self, job: Job) -> frozenset[Address]:
+        """Fetches the sealed models while the committee does, and serves them on from then on.
+
+        The trainers whose model cannot be had now. Raises ContentNotFound or BadInput when that
+        cannot be told.
+        """
+        folder = await self.workplace.evaluation_job()
+        evaluation = await asyncio.to_thread(read_job, folder, JobKind.EVALUATE, runtimes=None)
+        most = evaluation.model.size + SEAL_SLACK
+
+        async def fetch(trainer: Trainer) -> Address | None:
+            try:
+                await self.workplace.sealed_model(trainer, most)
+            except ContentNotFound:
+                return trainer.account
+            except ContentRefused as problem:
+                # Nobody can use it, and a 0 is what it is worth.
+                log.info("a model cannot be used", trainer=trainer.account, why=str(problem))
+            return None
+
+        found = await asyncio.gather(*map(fetch, job.models))
+        return frozenset(account for account in found if account is not None)
+
     def _refusal(self, job: Job) -> str:
         sandbox = self.surroundings.sandbox
         if self.policy.allows(job.created.evaluation_job, sandbox.isolation):
@@ -164,7 +188,9 @@ class Examiner:
         unseen: set[Address],
     ) -> Path | None:
         try:
-            return await open_model(self.workplace, trainer, schema, [trainer.account])
+            job, own = self.workplace.job, self.surroundings.chain.account
+            holders = likely_holders(job, trainer.account, own)
+            return await open_model(self.workplace, trainer, schema, holders)
         except (KeyRefused, PeerUnreachable, ContentNotFound) as problem:
             remarks[trainer.account] = str(problem)
             unseen.add(trainer.account)

@@ -2,12 +2,14 @@
 
 `docs/protocol.md`, section 8. Committee members may ask from the draw on, the electorate while a
 job is in CHALLENGE, the requester once the trainer was paid as accepted. The trainer answers, and
-so does every validator or challenger that verified the key, but these only to the requester.
+so does everybody that verified the key: whoever hands it to some cannot keep it from the others.
 """
 
 import hmac
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from eth_account.signers.local import LocalAccount
 
@@ -18,7 +20,11 @@ from scatter.ports.peers import KeyRefused, KeyReply, PeerUnreachable
 from scatter.ports.statements import Deployment, sign_key_reply
 from scatter.ports.store import Kind
 from scatter.roles.duty import Surroundings
-from scatter.sealing import Key, context, key_commitment
+from scatter.roles.letters import key_by_letter, model_context
+from scatter.sealing import Key, key_commitment
+
+MOST_MEMBERS: Final = 3
+"""Of the committee, asked in one attempt when the trainer has not answered."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ class KeyKeeping:
         owner = view.trainers.get(trainer)
         if owner is None or owner.model is None or owner.key_commitment is None:
             raise KeyRefused(f"{trainer} has no model in job {job}.")
-        if not await self._may_ask(view, trainer, asker):
+        head, is_elector = await chain.head(), await chain.is_elector(job, asker)
+        if not may_ask_for_key(view, trainer, asker, head.time, is_elector=is_elector):
             raise KeyRefused(f"{asker} may not have the key of {trainer} in job {job} now.")
         key = await store.recall(Kind.MODEL_KEY, job, trainer)
         if key is None:
@@ -54,46 +61,46 @@ class KeyKeeping:
             asker=asker,
         )
 
-    async def _may_ask(self, job: Job, trainer: Address, asker: Address) -> bool:
-        chain = self.surroundings.chain
-        if asker != job.requester and trainer != chain.account:
-            return False
-        head = await chain.head()
-        is_elector = await chain.is_elector(job.number, asker)
-        return may_ask_for_key(job, trainer, asker, head.time, is_elector=is_elector)
+
+def likely_holders(job: Job, trainer: Address, own: Address) -> list[Address]:
+    """Whom to ask: the trainer, then a few of the committee, others every time."""
+    members = [member for member in job.committee if member != own]
+    few = min(MOST_MEMBERS, len(members))
+    return [trainer, *random.sample(members, few)]
 
 
 async def obtain_key(
     surroundings: Surroundings, job: Job, trainer: Trainer, holders: Sequence[Address]
 ) -> Key:
-    """The key that opens `trainer`'s model: from the store, else from the first holder with it.
+    """The key that opens `trainer`'s model: from the store, else from the first holder with it,
+    else, for a member of the committee, over the chain.
 
     A key is believed only if it matches the commitment on chain, and is kept then. Raises
-    KeyRefused or PeerUnreachable with what the last holder said.
+    KeyRefused or PeerUnreachable with what the first holder said.
     """
     store, peers = surroundings.store, surroundings.peers
     known = await store.recall(Kind.MODEL_KEY, job.number, trainer.account)
     if known is not None:
         return Key(known)
     sealed_to = model_context(surroundings, job, trainer.account)
-    problem: KeyRefused | PeerUnreachable = KeyRefused(
-        f"Nobody is known to hold the key of {trainer.account} in job {job.number}."
-    )
+    problem: KeyRefused | PeerUnreachable | None = None
     for holder in holders:
         try:
             reply = await peers.request_key(job.number, trainer.account, holder)
         except (KeyRefused, PeerUnreachable) as refusal:
-            problem = refusal
+            problem = problem or refusal
             continue
         commitment = key_commitment(Key(reply.key), sealed_to)
         if hmac.compare_digest(commitment, trainer.key_commitment or b""):
             await store.keep(Kind.MODEL_KEY, job.number, trainer.account, reply.key)
             return Key(reply.key)
-        problem = KeyRefused(f"{holder} handed over a key that does not match its commitment.")
-    raise problem
-
-
-def model_context(surroundings: Surroundings, job: Job, trainer: Address) -> bytes:
-    """What a sealed model is bound to: chain, contract, job and trainer."""
-    chain_id, contract = surroundings.sealing_context
-    return context(chain_id, contract, job.number, trainer)
+        problem = problem or KeyRefused(
+            f"{holder} handed over a key that does not match its commitment."
+        )
+    key = await key_by_letter(surroundings, job, trainer)
+    if key is not None:
+        await store.keep(Kind.MODEL_KEY, job.number, trainer.account, key)
+        return key
+    raise problem or KeyRefused(
+        f"Nobody is known to hold the key of {trainer.account} in job {job.number}."
+    )

@@ -9,7 +9,8 @@ from scatter.learning.model_schema import ModelSchema
 from scatter.lifecycle.job import Trainer
 from scatter.mechanism.units import Address
 from scatter.ports.content import ContentRefused
-from scatter.roles.keys import model_context, obtain_key
+from scatter.roles.keys import obtain_key
+from scatter.roles.letters import model_context
 from scatter.roles.workplace import SEAL_SLACK, SEALED_MODEL, Workplace
 from scatter.sealing import open_sealed
 

@@ -27,7 +27,7 @@ from scatter.ports.store import Kind
 from scatter.roles.approval import demand_approval
 from scatter.roles.duty import Offer, Patience, SandboxPolicy, Surroundings
 from scatter.roles.errands import run_errands
-from scatter.roles.keys import model_context
+from scatter.roles.letters import answer_letters, model_context
 from scatter.roles.workplace import (
     BASE_MODEL,
     MODEL,
@@ -83,6 +83,8 @@ class Trainer:
                 view, head = await self._look(job)
         if view is None or chain.account not in view.trainers:
             return None
+        if now is Phase.COMMIT:
+            await answer_letters(self.surroundings, view)
         return await run_errands(chain, view, head, self.patience)
 
     async def agree(self, job: JobId, stake: Tokens) -> None:

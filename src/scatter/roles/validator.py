@@ -12,6 +12,7 @@ import structlog
 
 from scatter.lifecycle.commitments import commit_to_scores
 from scatter.lifecycle.job import Job, Member, fold, phase
+from scatter.lifecycle.keys import post
 from scatter.lifecycle.vocabulary import Phase
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.units import WHOLE, JobId, Score, Timestamp
@@ -79,7 +80,9 @@ class Validator:
             assert opened is not None and closes is not None, "COMMIT is open"
             give_up = head.time >= opened + (closes - opened) * self.patience.keys // WHOLE
             try:
-                found = await self.examine(job, give_up_on_keys=give_up)
+                # A 0 for want of a key is no lie only from the end of the post on.
+                unanswered = give_up and head.time >= post(job).answer_by
+                found = await self.examine(job, give_up_on_keys=unanswered)
             except KeysMissing as missing:
                 log.info("waiting for keys", job=job.number, why=str(missing))
                 return Timestamp(head.time + self.patience.retry)

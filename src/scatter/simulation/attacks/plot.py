@@ -55,7 +55,10 @@ class Plot:
     scores: ClassVar[Mapping[str, Score]] = MappingProxyType({})
     """What an honest evaluation makes of the models that are not good, by trainer."""
     unseen: ClassVar[frozenset[str]] = frozenset()
-    """Trainers whose key the challengers cannot get."""
+    """Trainers whose key the challengers cannot get, from them or from anybody."""
+    kept_from: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    """By trainer, the members that asked for its key over the chain and had no answer; letters
+    cost nobody a token."""
 
     def __init__(self, stage: Stage, setting: Setting) -> None:
         self.stage = stage
@@ -176,6 +179,11 @@ class Plot:
             duplicates=frozenset(),
             reason_to_refrain=NOTHING_WRONG,
             tolerance=TOLERANCE,
+            excused=frozenset(
+                (self.stage.account(member), self.stage.account(trainer))
+                for trainer, members in self.kept_from.items()
+                for member in members
+            ),
         )
         honest = [name for name in self.setting.electorate if name not in self.gang]
         speakers = [(self.stage.account(name), False) for name in honest]

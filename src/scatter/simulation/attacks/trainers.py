@@ -121,44 +121,71 @@ class PaidTwice(Plot):
 
 
 class KeyKeptFromChallengers(Plot):
-    """Hands its key to the committee alone; an own member lies about that model, and no challenger
-    can tell.
+    """Hands its key to the committee alone; an own member lies about that model.
+
+    An honest member passes the key on, so the challengers see the model all the same.
     """
 
     name = "key kept from the challengers"
     gang = ("trainer 3", "validator 3")
-    stopped_by = "nothing: who has not seen a model judges no score of it"
-    unseen = frozenset({"trainer 3"})
-    known = True
+    stopped_by = "whoever verified a key passes it on; the liar is condemned"
 
     def card(self, member: str) -> Card:
         return self.with_scores({"trainer 3": BEST} if member == "validator 3" else {})
 
 
+class KeyForOneMember(Plot):
+    """Hands its key to an own member alone, which lies; nobody else ever sees the model."""
+
+    name = "key for an own member alone"
+    gang = ("trainer 3", "validator 3")
+    stopped_by = "the others asked over the chain and score 0: it is under the floor"
+    unseen = frozenset({"trainer 3"})
+    kept_from = MappingProxyType({"trainer 3": ("validator 1", "validator 2")})
+
+    def card(self, member: str) -> Card:
+        return self.with_scores({"trainer 3": BEST if member == "validator 3" else NOTHING})
+
+
 class KeyKeptFromOne(Plot):
-    """Hands its key to all but one member, whose honest 0 then looks false; an own challenger
-    accuses it.
+    """Keeps its key from one member, for an own challenger to accuse it of a false 0.
+
+    The member has the key from another, and there is nothing to accuse it of.
     """
 
     name = "key kept from one member"
     gang = ("trainer 3", "challenger 1")
-    stopped_by = "nothing: a 0 for want of a key looks like a lie"
-    known = True
-    robbed: tuple[str, ...] = ("validator 1",)
+    stopped_by = "whoever verified a key passes it on"
+
+
+class KeyKeptFromAll(Plot):
+    """Keeps its key from the whole committee, but not from the challengers; an own one accuses
+    every member of a false 0.
+    """
+
+    name = "key kept from the committee"
+    gang = ("trainer 3", "challenger 1")
+    stopped_by = "the members asked over the chain: their 0 is no lie, and the trainer's loss"
+    robbed: tuple[str, ...] = ("validator 1", "validator 2", "validator 3")
+    kept_from = MappingProxyType({"trainer 3": robbed})
 
     def card(self, member: str) -> Card:
-        return self.with_scores({"trainer 3": NOTHING} if member in self.robbed else {})
+        return self.with_scores({"trainer 3": NOTHING})
 
     def strike(self) -> None:
         for member in self.robbed:
             self.accuse("challenger 1", member)
 
 
-class KeyKeptFromAll(KeyKeptFromOne):
-    """The same with the whole committee: nobody's scores are left, and the stake comes back."""
+class FalseWantOfAKey(Plot):
+    """A member gives a 0 and says that it had no key, which its trainer sent it over the chain."""
 
-    name = "key kept from the committee"
-    robbed = ("validator 1", "validator 2", "validator 3")
+    name = "false want of a key"
+    gang = ("validator 3",)
+    stopped_by = "the trainer's answer is on the chain: the 0 is a lie"
+
+    def card(self, member: str) -> Card:
+        return self.with_scores({"trainer 1": NOTHING} if member == "validator 3" else {})
 
 
 def close_training(plot: Plot) -> None:
