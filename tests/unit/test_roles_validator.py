@@ -51,11 +51,19 @@ def examine(validator):
 # What one trainer can hand in; each returns what the validator says of it.
 
 
+def answer_no_letters(trainer):
+    async def answer_key(real, job, asker, sealed_key):
+        pass
+
+    trainer.meddle("chain", answer_key=answer_key)
+
+
 def refuse_the_key(trainer):
     async def keeper(job, owner, asker):
         raise KeyRefused("Pay me first.")
 
     trainer.peers.serve_keys(keeper)
+    answer_no_letters(trainer)
     return "Pay me first"
 
 
@@ -74,6 +82,7 @@ def hand_over_a_wrong_key(trainer):
         )
 
     trainer.peers.serve_keys(keeper)
+    answer_no_letters(trainer)
     return "does not match its commitment"
 
 
