@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo simulate test check bench nightly clean lock reference attacks
+.PHONY: demo simulate test check bench nightly clean lock reference attacks gas
 
 demo: $(VENV)/.node ## A real federated job with twelve nodes on this machine
 	@$(BIN)/scatter demo
@@ -49,6 +49,9 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.node
 	@echo "Installing the development tools into $(VENV) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
+
+gas: $(VENV)/.dev ## Writes the tables of gas in docs/contracts.md anew; needs anvil
+	@$(BIN)/python -m tools.gas_page
 
 attacks: $(VENV)/.dev ## Writes the table of docs/attacks.md anew
 	@$(BIN)/python -m tools.attack_page

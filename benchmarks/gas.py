@@ -1,4 +1,4 @@
-"""What a deployment, honest jobs of three sizes and their settlement cost, from receipts."""
+"""What a deployment, jobs of three sizes, honest and accused, and their settlement cost."""
 
 import asyncio
 from collections.abc import Iterator
@@ -41,6 +41,10 @@ def _rows(cast: tuple[int, int, int], measured: GasMeasured) -> Iterator[Row]:
         one(measured.job.transactions),
         target=at_most(TARGETS["transactions"]) if small else None,
     )
+    if measured.accused is not None:
+        yield Row(f"job with an accusation {where}", "gas", one(measured.accused.total))
+        transactions = one(measured.accused.transactions)
+        yield Row(f"job with an accusation {where}", "transactions", transactions)
     settlement = one(measured.job.by_call["settle"].most)
     yield Row(f"settlement {where}", "gas", settlement, target=at_most(TARGETS["settlement"]))
 

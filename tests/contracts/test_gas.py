@@ -16,6 +16,7 @@ import pytest
 from eth_utils.crypto import keccak
 from tests.contracts.deployed import encode_call
 from tests.unit.vectors.reading import DATASET, SALT, address_of, order
+from tools.gas_page import ALL, PAGE, SIZES, averages, measure, read_averages
 
 from scatter.adapters.contracts import PROTOCOL, TOKEN, plan_deployment
 from scatter.devnet.anvil import anvil_command, find_anvil
@@ -32,6 +33,8 @@ REQUESTER = address_of("requester")
 MOST_GAS_OF_ONE = 16_777_216
 """EIP-7825."""
 MOST_SECONDS_TO_START = 30.0
+MOST_DRIFT, MOST_DRIFT_OF_ALL = 0.03, 0.003
+"""From run to run, by the order of the draw; of one call on average, and of a whole job."""
 
 
 @dataclass
@@ -176,6 +179,19 @@ def test_an_honest_job_takes_24_transactions_and_2_8_million(anvil: Anvil) -> No
     show(calls)
     assert len(calls) <= 24
     assert sum(gas for _, gas in calls) <= 2_800_000
+
+
+def test_what_a_job_costs_stands_in_the_page() -> None:
+    """Every change of what a call costs shows in review."""
+    known, found = read_averages(PAGE.read_text()), averages(measure(SIZES[0]))
+
+    assert found.keys() == known.keys(), "run `make gas`"
+    off = {
+        call: (gas, known[call])
+        for call, gas in found.items()
+        if abs(gas - known[call]) > gas * (MOST_DRIFT_OF_ALL if call[1] == ALL else MOST_DRIFT)
+    }
+    assert not off, "run `make gas` and look at the difference"
 
 
 def test_the_largest_job_settles_in_one_transaction(anvil: Anvil) -> None:

@@ -23,7 +23,9 @@ def gas(
     chain: Annotated[str, typer.Option(help='"anvil", "embedded" or "any".')] = "any",
     json: AsJson = False,
 ) -> None:
-    """Measures the seven contracts: their deployment, and one honest job, call by call.
+    """Measures the seven contracts: their deployment, and a job, call by call.
+
+    First an honest one, then one in which a member lies and is condemned.
 
     Plays a script of transactions on a local chain of its own and reads the receipts; no nodes run.
 
@@ -41,9 +43,14 @@ def gas(
     if not json:
         _show(measured, (trainers, validators, challengers))
         return
-    shown = {"chain": measured.chain, "targets": TARGETS}
-    for name, bill in {"deployment": measured.deployment, "job": measured.job}.items():
-        shown[name] = {
+    shown: dict[str, object] = {"chain": measured.chain, "targets": TARGETS}
+    bills = {
+        "deployment": measured.deployment,
+        "job": measured.job,
+        "accused": measured.accused,
+    }
+    for name, bill in bills.items():
+        shown[name] = bill and {
             "transactions": bill.transactions,
             "total": bill.total,
             "by_call": {call: asdict(cost) for call, cost in bill.by_call.items()},
@@ -65,7 +72,14 @@ def _show(measured: "GasMeasured", cast: tuple[int, int, int]) -> None:
     table.add_column("call")
     for name in ("times", "each", "dearest", "together"):
         table.add_column(name, justify="right")
-    for bill, what in ((measured.deployment, "deployment"), (measured.job, "one honest job")):
+    bills = (
+        (measured.deployment, "deployment"),
+        (measured.job, "one honest job"),
+        (measured.accused, "one with an accusation"),
+    )
+    for bill, what in bills:
+        if bill is None:
+            continue
         for call, cost in bill.by_call.items():
             each = cost.gas // cost.transactions
             numbers = (cost.transactions, each, cost.most, cost.gas)

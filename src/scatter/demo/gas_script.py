@@ -1,8 +1,8 @@
-"""One honest job, call by call, by accounts of its own: what `scatter gas` measures.
+"""A job, call by call, by accounts of its own: what `scatter gas` measures.
 
 No nodes and no sandbox: the models are names only, since their content never touches the chain.
-Two jobs are played and the second one counts, because the first also pays for storage that every
-later job finds in place.
+An honest job is played twice and the second one counts, because the first also pays for storage
+that every later job finds in place. In a third a member lies, is accused and condemned.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from scatter.demo.cast import INITIAL_SUPPLY, MOST_OF_A_PART
 from scatter.demo.gas import GasBill, add_up_deployment, add_up_gas
 from scatter.devnet.local import Engine, open_local_chain
 from scatter.lifecycle.commitments import commit_to_dataset, commit_to_scores
+from scatter.lifecycle.job import fold, settleable_at
 from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.errors import BadInput
 from scatter.mechanism.parameters import PAPER, local
@@ -30,6 +31,7 @@ from scatter.mechanism.units import (
     JobId,
     Score,
     Seconds,
+    Timestamp,
     Tokens,
 )
 from scatter.ports.chain import JobOrder
@@ -49,13 +51,16 @@ _DATASET = Digest(keccak(text="a dataset"))
 
 @dataclass(frozen=True)
 class GasMeasured:
-    """What one deployment and one honest job cost."""
+    """What a deployment, an honest job, and one with an accusation cost."""
 
     chain: str
     deployment: GasBill
     """By contract."""
     job: GasBill
-    """By call."""
+    """The honest job, by call."""
+    accused: GasBill | None
+    """One in which the electorate condemns a member; None where one challenger has nobody to
+    vote with it."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,12 @@ async def measure_gas(
         first = BlockNumber(await _height(rpc) + 1)
         await _play(rpc, players, JobId(2))
         of_job = await add_up_gas(rpc, deployment, first, await _height(rpc))
-    return GasMeasured(chain.name, of_deployment, of_job)
+        of_accused = None
+        if challengers >= PARAMETERS.least_electorate:
+            first = BlockNumber(await _height(rpc) + 1)
+            await _play(rpc, players, JobId(3), lies=True)
+            of_accused = await add_up_gas(rpc, deployment, first, await _height(rpc))
+    return GasMeasured(chain.name, of_deployment, of_job, of_accused)
 
 
 async def _equip(treasury: EvmChain, players: _Players) -> None:
@@ -111,8 +121,8 @@ async def _equip(treasury: EvmChain, players: _Players) -> None:
     )
 
 
-async def _play(rpc: Rpc, players: _Players, job: JobId) -> None:
-    """From the offer to the settlement; nobody cheats, so the challengers have nothing to send."""
+async def _play(rpc: Rpc, players: _Players, job: JobId, *, lies: bool = False) -> None:
+    """From the offer to the settlement. While nobody lies the challengers have nothing to send."""
     requester = players.requester
     await requester.create(_order(len(players.trainers)))
     await asyncio.gather(*(trainer.join(job, STAKE) for trainer in players.trainers))
@@ -125,18 +135,33 @@ async def _play(rpc: Rpc, players: _Players, job: JobId) -> None:
     )
     await _pass_time(rpc, 1, blocks=PARAMETERS.seed_delay + 1)
     await requester.publish_dataset(job, _DATASET, _SALT)
-    scores = [Score(9_000 + place) for place in range(len(players.trainers))]
+    honest = [Score(9_000 + place) for place in range(len(players.trainers))]
+    cards = [(v, honest) for v in players.validators]
+    if lies:
+        cards[0] = players.validators[0], honest[::-1]
     await asyncio.gather(
         *(
             v.commit_scores(job, commit_to_scores(job, v.account, scores, _SALT))
-            for v in players.validators
+            for v, scores in cards
         )
     )
-    await asyncio.gather(
-        *(v.reveal_scores(job, v.account, scores, _SALT) for v in players.validators)
-    )
-    await _pass_time(rpc, PARAMETERS.challenge_window, blocks=1)
+    await asyncio.gather(*(v.reveal_scores(job, v.account, scores, _SALT) for v, scores in cards))
+    if lies:
+        await _condemn(players.challengers, job, players.validators[0].account)
+    due = settleable_at(fold(await requester.history(job), PARAMETERS)) or Timestamp(0)
+    await _pass_time(rpc, due - (await requester.head()).time, blocks=1)
     await requester.settle(job)
+
+
+async def _condemn(challengers: Sequence[EvmChain], job: JobId, member: Address) -> None:
+    """One accuses, and the others vote until the accusation is upheld."""
+    first, *others = challengers
+    await first.accuse(job, member)
+    for voter in others:
+        view = fold(await first.history(job), PARAMETERS)
+        if view.accusations[member].upheld:
+            return
+        await voter.vote(job, member, True)
 
 
 def _order(trainers: int) -> JobOrder:
