@@ -111,6 +111,7 @@ class Desk:
         self.agreed: list[tuple[JobId, Tokens]] = []
         self.bought: Result | None = None
         self.approved: list[JobId] = []
+        self.reports: list[dict[str, Any]] = []
 
     async def publish(self, proposal):
         self.proposals.append(proposal)
@@ -129,6 +130,9 @@ class Desk:
 
     async def approve(self, job):
         self.approved.append(job.number)
+
+    async def findings(self, job):
+        return self.reports
 
     async def is_approved(self, job):
         return job.number in self.approved
@@ -328,11 +332,33 @@ class TestLooking:
         assert answer["evaluation"]["suspicions"] == []
         assert answer["approved"] is False
 
+    def test_findings_show_the_scores_and_the_runs_that_gave_them(self, node_with_jobs):
+        run = {"models": 1, "ok": True, "reason": "", "seconds": 0.5, "backend": "b", "log": "x"}
+        model = {"trainer": TRAINER, "model": None, "score": 8_500, "remark": "", "seen": True}
+        report = {
+            "job": 1,
+            "by": TRAINER,
+            "role": "challenger",
+            "evaluation_job": "bafy",
+            "dataset": None,
+            "reason_to_refrain": "",
+            "tolerance": 10,
+            "models": [model],
+            "runs": [run],
+        }
+        node_with_jobs.desk.reports = [report]
+
+        (found,) = node_with_jobs.ask("GET", "/jobs/1/findings").json()["findings"]
+
+        assert found["models"] == [model | {"score": "0.85"}]
+        assert found["runs"] == [run]
+        assert (found["tolerance"], found["published"]) == ("0.001", None)
+
     def test_every_operation_is_documented(self, node):
         document = node.ask("GET", "/openapi.json").json()
 
         operations = [one for path in document["paths"].values() for one in path.values()]
-        assert len(operations) == 15
+        assert len(operations) == 16
         assert all(operation["summary"] for operation in operations)
         assert "HTTPBearer" in document["components"]["securitySchemes"]
 
@@ -404,6 +430,7 @@ class TestFailures:
             ("GET", "/jobs/0", 422),
             ("GET", "/jobs/99999999999999999999999", 422),
             ("GET", "/jobs/1/result", 404),
+            ("GET", "/jobs/1/findings", 404),
             ("POST", "/jobs/99/start", 404),
             ("POST", "/jobs/99/approve", 404),
             ("GET", "/jobs/99/inspection", 404),

@@ -8,8 +8,9 @@ from tests.scenarios.stage import FIRST_JOB, Stage, run
 from scatter.lifecycle.vocabulary import Phase, Verdict
 from scatter.mechanism.units import Digest
 from scatter.ports.content import ContentNotFound
-from scatter.roles.approval import ApprovalNeeded, Review
+from scatter.roles.approval import ApprovalNeeded
 from scatter.roles.duty import Approval, SandboxPolicy
+from scatter.roles.review import Review
 
 SUSPICIOUS = "import socket\n"
 

@@ -1,4 +1,4 @@
-"""Shows what a job holds, so that a person can decide."""
+"""Shows what a job holds, so that a person can decide, and what a node found in it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,3 +33,17 @@ def _describe(seen: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("limits asked for", limits),
         ("bytes of a model", about["model_bytes"]),
     ]
+
+
+def show_finding(found: Mapping[str, Any]) -> None:
+    """Prints what a node found in one role: the scores, and the runs that gave them."""
+    typer.echo(f"\nAs {found['role']}")
+    names = ("evaluation_job", "dataset", "reason_to_refrain", "tolerance", "published")
+    show_fields([(name.replace("_", " "), found[name] or "-") for name in names])
+    rows = [[one["trainer"], one["score"], one["remark"]] for one in found["models"]]
+    show_table("Models", ["trainer", "score", "remark"], rows)
+    columns = ["models", "seconds", "backend", "reason"]
+    show_table("Runs", columns, [[run[name] for name in columns] for run in found["runs"]])
+    for run in found["runs"]:
+        if run["log"]:
+            typer.echo(f"\nPrinted by the run of {run['models']} models:\n{run['log']}")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scatter.cli.inspection import show_inspection
+from scatter.cli.inspection import show_finding, show_inspection
 from scatter.cli.output import AsJson, show_fields, show_json, show_table
 from scatter.cli.running_node import DEFAULT_CONFIG, ConfigFile, RunningNode
 from scatter.mechanism.errors import BadInput
@@ -211,6 +211,23 @@ def start(job: Number, config: ConfigFile = DEFAULT_CONFIG, json: AsJson = False
     """
     answer = RunningNode(config).post(f"/jobs/{job}/start")
     _say(answer, json, f"Training of job {job} has started.")
+
+
+@app.command()
+def findings(job: Number, config: ConfigFile = DEFAULT_CONFIG, json: AsJson = False) -> None:
+    """Shows what this node found when it evaluated a job, and what shows it.
+
+    A validator and a challenger keep it for every job that they evaluated; what they refrained or
+    accused for is published, and the CID is shown.
+
+    Example: scatter job findings 1 --config validator-1/node.toml
+    """
+    answer = RunningNode(config).get(f"/jobs/{job}/findings")
+    if json:
+        show_json(answer)
+        return
+    for found in answer["findings"]:
+        show_finding(found)
 
 
 @app.command()

@@ -22,10 +22,18 @@ from scatter.mechanism.errors import BadInput, Refused, ScatterError
 from scatter.mechanism.units import JobId
 from scatter.node.amounts import read_tokens
 from scatter.node.gate import Gate
-from scatter.node.operator import MOST_LISTED, NoResult, NoSuchJob, NotThisRole, Operator
+from scatter.node.operator import (
+    MOST_LISTED,
+    NoFindings,
+    NoResult,
+    NoSuchJob,
+    NotThisRole,
+    Operator,
+)
 from scatter.node.views import (
     DoneView,
     ErrorView,
+    FindingsView,
     HealthView,
     HoldingsView,
     InspectionView,
@@ -40,6 +48,7 @@ from scatter.node.views import (
     StatusView,
     WorksView,
     read_account,
+    view_findings,
     view_holdings,
     view_inspection,
     view_job,
@@ -60,6 +69,7 @@ STATUS: tuple[tuple[type[ScatterError], HTTPStatus], ...] = (
     (BadInput, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NoSuchJob, HTTPStatus.NOT_FOUND),
     (NoResult, HTTPStatus.NOT_FOUND),
+    (NoFindings, HTTPStatus.NOT_FOUND),
     (ContentNotFound, HTTPStatus.NOT_FOUND),
     (ChainUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (PeerUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -150,6 +160,12 @@ def _looks(operator: Operator) -> APIRouter:
     )
     async def inspection(job: Number) -> InspectionView:
         return view_inspection(await operator.inspect(job))
+
+    @router.get(
+        "/jobs/{job}/findings", tags=["jobs"], summary="What this node found when it evaluated"
+    )
+    async def findings(job: Number) -> FindingsView:
+        return view_findings(job, await operator.findings(job))
 
     @router.get(
         "/jobs/{job}/result", tags=["jobs"], summary="Where the aggregate lies, of what it was made"

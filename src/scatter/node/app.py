@@ -46,11 +46,11 @@ from scatter.node.turns import Turns
 from scatter.ports.chain import ChainUnreachable, Head
 from scatter.ports.queue import MOST_RANK
 from scatter.ports.sandbox import INSTALL, Isolation
-from scatter.roles.approval import Review
 from scatter.roles.challenger import Challenger
 from scatter.roles.duty import Duty, Offer, Patience, SandboxPolicy, Surroundings
 from scatter.roles.keys import KeyKeeping
 from scatter.roles.requester import Requester
+from scatter.roles.review import Review
 from scatter.roles.trainer import Trainer
 from scatter.roles.validator import Validator
 from scatter.sealing import derive_storage_key

@@ -20,6 +20,7 @@ from scatter.ports.peers import Peers
 from scatter.ports.sandbox import Isolation, Sandbox
 from scatter.ports.store import Work
 from scatter.roles.duty import Approval
+from scatter.roles.evidence import Report
 from scatter.roles.requester import Proposal, Result
 
 MOST_LISTED = 100
@@ -36,6 +37,10 @@ class NoSuchJob(ScatterError):
 
 class NotThisRole(ScatterError):
     """The node does not have the role that this act needs; the message says which."""
+
+
+class NoFindings(ScatterError):
+    """This node has evaluated nothing in that job. Members of its committee and challengers do."""
 
 
 class NoResult(ScatterError):
@@ -66,6 +71,8 @@ class Reviewer(Protocol):
     async def approve(self, job: Job) -> None: ...
 
     async def is_approved(self, job: Job) -> bool: ...
+
+    async def findings(self, job: Job) -> Sequence[Report]: ...
 
 
 @dataclass(frozen=True)
@@ -197,6 +204,13 @@ class Operator:
         job = await self._fold(number)
         training, evaluation = await self._review.inspect(job)
         return Seen(number, training, evaluation, await self._review.is_approved(job))
+
+    async def findings(self, number: JobId) -> Sequence[Report]:
+        """What this node found in a job that it evaluated, by role. Raises NoFindings."""
+        found = await self._review.findings(await self._fold(number))
+        if not found:
+            raise NoFindings
+        return found
 
     async def result(self, job: JobId) -> Result:
         """Where the aggregate of a job lies and of what it was made. Raises NoResult."""

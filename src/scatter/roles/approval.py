@@ -4,18 +4,14 @@ What was approved is remembered by its content, so that another job which a reor
 under the same number is not approved by it.
 """
 
-import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from scatter.learning.inspection import Inspection
 from scatter.lifecycle.job import Job
 from scatter.mechanism.errors import ScatterError
 from scatter.mechanism.units import Digest
 from scatter.ports.store import Kind, Store
 from scatter.roles.duty import Approval, SandboxPolicy, Surroundings
-from scatter.roles.workplace import Workplace
 
 _APPROVED = "approved"
 
@@ -51,34 +47,10 @@ async def demand_approval(
     )
 
 
+async def approve(store: Store, job: Job) -> None:
+    """Remembers that the operator approves this job: what it trains and what it evaluates."""
+    await store.keep(Kind.ORDER, job.number, _APPROVED, _contents(job))
+
+
 def _contents(job: Job) -> bytes:
     return job.created.training_job + job.created.evaluation_job
-
-
-@dataclass(frozen=True)
-class Review:
-    """What an operator needs to decide about a job."""
-
-    surroundings: Surroundings
-    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def inspect(self, job: Job) -> tuple[Inspection, Inspection]:
-        """What the training job and the evaluation job hold; both are fetched and removed again.
-
-        Raises ContentNotFound and ContentRefused.
-        """
-        workplace = Workplace(self.surroundings, job, "inspection")
-        async with self._one:
-            try:
-                training = await self.surroundings.inspect(await workplace.training_job())
-                evaluation = await self.surroundings.inspect(await workplace.evaluation_job())
-            finally:
-                await workplace.clear()
-        return training, evaluation
-
-    async def approve(self, job: Job) -> None:
-        """Remembers that the operator approves this job: what it trains and what it evaluates."""
-        await self.surroundings.store.keep(Kind.ORDER, job.number, _APPROVED, _contents(job))
-
-    async def is_approved(self, job: Job) -> bool:
-        return await is_approved(self.surroundings.store, job)

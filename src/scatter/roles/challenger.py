@@ -25,6 +25,7 @@ from scatter.ports.content import ContentNotFound
 from scatter.ports.store import Kind
 from scatter.roles.duty import Patience, SandboxPolicy, Surroundings
 from scatter.roles.errands import run_errands
+from scatter.roles.evidence import keep_evidence, publish_evidence
 from scatter.roles.examination import Examination, Examiner, KeysMissing
 from scatter.roles.letters import was_kept_from
 from scatter.roles.workplace import Workplace
@@ -131,6 +132,7 @@ class Challenger:
         assert opens is not None and closes is not None, "CHALLENGE is open"
         give_up = head.time >= opens + (closes - opens) * self.patience.keys // WHOLE
         found = await self.examine(job, give_up_on_keys=give_up)
+        await keep_evidence(self.surroundings, job, self.name, found)
         excused, doubtful = await self._excuses(job, found)
         finding = Finding(
             scores=found.scores,
@@ -175,9 +177,11 @@ class Challenger:
             deadline = job.accusation_deadline(target)
             if deadline is None or head.time >= deadline:
                 continue
+            workplace = Workplace(self.surroundings, job, self.name)
+            evidence = await publish_evidence(workplace, self.name)
             try:
                 await self.surroundings.chain.accuse(job.number, target)
-                log.warning("accused", job=job.number, target=target)
+                log.warning("accused", job=job.number, target=target, evidence=evidence)
             except Refused as refusal:
                 _pass_over(refusal)
 

@@ -7,7 +7,7 @@ shape included (`docs/protocol.md`, "What an honest node does").
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -40,12 +40,30 @@ MOST_TOLERANCE: Final = 500
 """Basis points, one example of twenty: a requester that claims fewer would license any score."""
 
 
+MOST_LOG: Final = 2_000
+"""Characters of a run's output that are kept as evidence."""
+
+
 class KeysMissing(ScatterError):
     """Some trainers have not handed over their key yet; asking again may help."""
 
 
 class JobNotAllowed(ScatterError):
     """The sandbox is weaker than the operator's minimum, or lacks the job's runtime."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the evaluation job."""
+
+    models: int
+    ok: bool
+    reason: str
+    """Why it failed, one sentence; empty when ok."""
+    seconds: float
+    backend: str
+    log: str
+    """The last part of what the job printed."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,8 @@ class Examination:
     """Why the evaluation job is harmful or useless; empty when it is neither."""
     tolerance: Score
     """How far another's score may lie off: the larger of one example and 10 basis points."""
+    runs: tuple[Run, ...] = ()
+    """At most two more than models: all at once, each alone, a fresh one."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +93,10 @@ class Examiner:
     surroundings: Surroundings
     policy: SandboxPolicy
     workplace: Workplace
+    _runs: list[Run] = field(default_factory=list)
 
     async def examine(self, job: Job, *, give_up_on_keys: bool) -> Examination:
-        """Scores all models.
+        """Scores all models, once.
 
         Raises KeysMissing while keys are outstanding, unless `give_up_on_keys`; then their models
         score 0. Raises ContentNotFound when the dataset or the evaluation job cannot be had,
@@ -115,6 +136,7 @@ class Examiner:
             duplicates=duplicates,
             reason_to_refrain=reason,
             tolerance=tolerance(evaluation),
+            runs=tuple(self._runs),
         )
 
     async def fetch_ahead(self, job: Job) -> frozenset[Address]:
@@ -262,14 +284,30 @@ class Examiner:
             backend=outcome.backend,
             seconds=round(outcome.seconds, 2),
         )
-        if not outcome.ok:
-            return None, outcome.reason
-        names = [str(account) for account in models]
+        reason = outcome.reason
         try:
-            read = await asyncio.to_thread(read_scores, output / "scores.json", names)
+            return (await self._read(output, models) if outcome.ok else None), reason
         except BadInput as problem:
-            return None, str(problem)
-        return {Address(name): score for name, score in read.items()}, ""
+            reason = str(problem)
+            return None, reason
+        finally:
+            self._runs.append(
+                Run(
+                    models=len(models),
+                    ok=not reason,
+                    reason=reason,
+                    seconds=round(outcome.seconds, 3),
+                    backend=outcome.backend,
+                    log=outcome.log[-MOST_LOG:],
+                )
+            )
+
+    async def _read(
+        self, output: Path, models: dict[Address, Path]
+    ) -> dict[Address, Score | Failed]:
+        names = [str(account) for account in models]
+        read = await asyncio.to_thread(read_scores, output / "scores.json", names)
+        return {Address(name): score for name, score in read.items()}
 
 
 def refraining(job: Job, reason: str) -> Examination:

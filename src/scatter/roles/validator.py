@@ -21,6 +21,7 @@ from scatter.ports.content import ContentNotFound
 from scatter.ports.store import Kind
 from scatter.roles.duty import Patience, SandboxPolicy, Surroundings
 from scatter.roles.errands import run_errands
+from scatter.roles.evidence import keep_evidence, publish_evidence
 from scatter.roles.examination import Examination, Examiner, KeysMissing, refraining
 from scatter.roles.workplace import Workplace
 
@@ -92,11 +93,14 @@ class Validator:
                     return Timestamp(head.time + self.patience.retry)
                 # Silence would be fined, too, and would give the requester its reward back.
                 found = refraining(job, f"The evaluation cannot be had: {problem}")
+            await keep_evidence(self.surroundings, job, self.name, found)
             kept = _encode(found, secrets.token_bytes(32))
             await store.keep(Kind.SCORES, job.number, _OWN, kept)
         scores, salt, reason = decode_scores(kept)
         if reason:
-            log.warning("refrains from scoring", job=job.number, why=reason)
+            workplace = Workplace(self.surroundings, job, self.name)
+            evidence = await publish_evidence(workplace, self.name)
+            log.warning("refrains from scoring", job=job.number, why=reason, evidence=evidence)
             await chain.refrain(job.number)
             return None
         commitment = commit_to_scores(job.number, chain.account, scores, salt)
