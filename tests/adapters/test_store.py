@@ -254,9 +254,12 @@ def next_tables() -> MetaData:
 class TestAnUpgrade:
     async def test_opens_what_every_release_left(self, tmp_path: Path, release: Path) -> None:
         restore(release / "store.sql", tmp_path / DATABASE_FILE)
+        written = (release / "store.sql").read_text()
+        known = [kind for kind in Kind if f"'{kind.value}'" in written]
+        assert len(known) >= 8, "later releases know more"
 
         async with opened(tmp_path) as store:
-            for kind in Kind:
+            for kind in known:
                 assert await store.recall(kind, JobId(1), "own") == value_of(kind)
             assert await store.cursor() == CURSOR
             assert list(await store.works()) == [WORK]
