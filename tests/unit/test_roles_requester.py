@@ -6,13 +6,13 @@ import shutil
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.scenarios.stage import EVALUATION, FIRST_JOB, INITIAL, LOCAL_PAPER, TRAINING, Stage
+from tests.scenarios.stage import EVALUATION, FIRST_JOB, INITIAL, LOCAL_PAPER, TRAINING, Stage, run
 
 from scatter.fakes.store import FakeStore
 from scatter.lifecycle.vocabulary import Phase, Verdict
 from scatter.mechanism.errors import BadInput, Refused, ScatterError
 from scatter.mechanism.units import UNIT
-from scatter.ports.store import Kind
+from scatter.ports.store import Kind, StoreDamaged
 from scatter.roles.duty import Patience
 
 
@@ -270,3 +270,35 @@ def test_the_salt_is_kept_before_the_job_exists(stage):
     stage.requester.meddle("chain", create=create)
 
     assert stage.publish() == FIRST_JOB
+
+
+def copies(stage):
+    return list((stage.requester.folder / "datasets").iterdir())
+
+
+def test_the_copy_of_a_dataset_goes_when_its_job_is_over(stage):
+    stage.publish()
+    other = stage.publish()
+    assert len(copies(stage)) == 2
+    stage.play_out()
+
+    (left,) = copies(stage)
+    run(stage.requester.duty.sweep())
+    assert copies(stage) == [left], "the other job needs it"
+    stage.world.pass_time(stage.job(other).join_deadline - stage.world.time)
+    run(stage.requester.chain.cancel(other))
+    stage.requester.advance(other)
+    assert copies(stage) == []
+
+
+def test_what_a_publication_cut_short_has_left_is_swept(stage):
+    async def keep(real, kind, *rest):
+        raise StoreDamaged("The power went out.")
+
+    stage.requester.meddle("store", keep=keep)
+    with pytest.raises(StoreDamaged):
+        stage.publish()
+    assert len(copies(stage)) == 1
+
+    run(stage.requester.duty.sweep())
+    assert copies(stage) == []

@@ -166,6 +166,8 @@ async def run(
             sealing_context=(deployment.chain_id, contract),
         )
         duties = _duties(config, surroundings, casting)
+        if duties.requester is not None:
+            await duties.requester.sweep()
         peers.serve_keys(KeyKeeping(surroundings, secrets.account))
         workbench = Workbench(
             duties.all,

@@ -150,6 +150,7 @@ class Requester:
         if view.requester != chain.account:
             return None
         if view.over:
+            await self._drop_dataset(view)
             return await self._collect(view, head)
         now = phase(view, head.time)
         if now is Phase.DATASET and view.dataset is None:
@@ -159,9 +160,43 @@ class Requester:
             view = fold(await chain.history(job), chain.parameters)
         return await run_errands(chain, view, await chain.head(), self.patience)
 
+    async def sweep(self) -> None:
+        """Removes the copies of datasets that a publication cut short has left: no job needs them.
+
+        To be called before anything is published.
+        """
+        store = self.surroundings.store
+        kept = [
+            await store.recall(Kind.DATASET, _BEFORE_CREATION, subject)
+            for _, subject in await store.names(Kind.DATASET)
+        ]
+        needed = {record[32:].hex() for record in kept if record is not None}
+        if self._datasets.is_dir():
+            for copy in self._datasets.iterdir():
+                if copy.name not in needed:
+                    await asyncio.to_thread(shutil.rmtree, copy)
+
+    @property
+    def _datasets(self) -> Path:
+        """Copies as they were on the day of publishing, by their salt."""
+        return self.surroundings.folder / "datasets"
+
+    async def _recall_dataset(self, job: Job) -> tuple[Digest, bytes] | None:
+        """Digest and salt."""
+        commitment = job.created.dataset_commitment.hex()
+        kept = await self.surroundings.store.recall(Kind.DATASET, _BEFORE_CREATION, commitment)
+        return None if kept is None else (Digest(kept[:32]), kept[32:])
+
+    async def _drop_dataset(self, job: Job) -> None:
+        """Removes the copy of a job that is over; what was published of it is served on."""
+        kept = await self._recall_dataset(job)
+        if kept is not None:
+            copy = self._datasets / kept[1].hex()
+            await asyncio.to_thread(shutil.rmtree, copy, ignore_errors=True)
+
     async def _keep_dataset(self, folder: Path, salt: bytes) -> Digest:
         """Copies and names the dataset, and remembers its salt; nothing is served yet."""
-        copy = self.surroundings.folder / "datasets" / salt.hex()
+        copy = self._datasets / salt.hex()
         try:
             await asyncio.to_thread(shutil.copytree, folder, copy)
         except (OSError, shutil.Error) as error:
@@ -185,15 +220,14 @@ class Requester:
             return None
         if head.number <= seed_block and not late:
             return Timestamp(head.time + 1)
-        commitment = job.created.dataset_commitment.hex()
-        kept = await self.surroundings.store.recall(Kind.DATASET, _BEFORE_CREATION, commitment)
+        kept = await self._recall_dataset(job)
         if kept is None:
             raise ScatterError(
                 f"The dataset of job {job.number} is not in this node's store; "
                 "the job was published from another data directory."
             )
-        digest, salt = Digest(kept[:32]), kept[32:]
-        copy = self.surroundings.folder / "datasets" / salt.hex()
+        digest, salt = kept
+        copy = self._datasets / salt.hex()
         added = await self.surroundings.content.add(copy)
         if added != digest:
             raise ScatterError(f"{copy} was changed after job {job.number} committed to it.")
