@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,9 +218,13 @@ def payouts(evidence: Evidence) -> list[list[str]]:
 
 
 @contextlib.contextmanager
-def bare_machine(folder: Path) -> Iterator[None]:
-    """No anvil, no Docker, no bubblewrap, no compiler: nothing but Python."""
+def bare_machine(folder: Path, *programs: str) -> Iterator[None]:
+    """No anvil, no Docker, no bubblewrap, no compiler: nothing but Python and these programs."""
     (folder / "empty").mkdir()
+    for program in programs:
+        found = shutil.which(program)
+        assert found is not None, f"{program} is not on PATH"
+        (folder / "empty" / program).symlink_to(found)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PATH", str(folder / "empty"))
         environment.setenv("SCATTER_ANVIL", "")

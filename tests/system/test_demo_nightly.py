@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.system.evidence import Evidence, bare_machine, payouts, recompute, run_whole
 
-from scatter.adapters.sandbox import DOCKER_GVISOR
+from scatter.adapters.sandbox import DOCKER_GVISOR, Bubblewrap
 from scatter.demo.cast import DemoOptions
 from scatter.lifecycle.payments import LotteryWon, Penalised
 from scatter.mechanism.units import UNIT
@@ -59,6 +59,17 @@ def test_the_same_seed_gives_the_same_model_and_payouts_again(
     with bare_machine(tmp_path):
         demo = run_whole(DemoOptions(out=tmp_path / "out"), engine="any")
 
+    assert is_same(demo, plain_demo)
+
+
+@pytest.mark.needs_bubblewrap
+def test_the_same_seed_gives_the_same_model_and_payouts_in_bubblewrap(
+    tmp_path: Path, plain_demo: Evidence
+) -> None:
+    with bare_machine(tmp_path, "bwrap"):
+        demo = run_whole(DemoOptions(out=tmp_path / "out"), engine="any")
+
+    assert demo.report["sandbox"] == Bubblewrap.name
     assert is_same(demo, plain_demo)
 
 
