@@ -21,7 +21,9 @@ from scatter.roles.trainer import Trainer
 from scatter.roles.validator import Validator
 
 PORTS = ("chain", "content", "peers", "sandbox", "store")
-READS = frozenset({"head", "history", "is_elector", "holdings", "letters", "recall", "name"})
+READS = frozenset(
+    {"head", "history", "is_elector", "holdings", "letters", "recall", "name", "names"}
+)
 """Steps that change nothing."""
 DUTIES = {
     "requester": Requester,

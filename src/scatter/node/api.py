@@ -21,6 +21,7 @@ from scatter.lifecycle.vocabulary import Phase
 from scatter.mechanism.errors import BadInput, Refused, ScatterError
 from scatter.mechanism.units import JobId
 from scatter.node.amounts import read_tokens
+from scatter.node.findings import FindingsView, view_findings
 from scatter.node.gate import Gate
 from scatter.node.operator import (
     MOST_LISTED,
@@ -33,7 +34,6 @@ from scatter.node.operator import (
 from scatter.node.views import (
     DoneView,
     ErrorView,
-    FindingsView,
     HealthView,
     HoldingsView,
     InspectionView,
@@ -48,7 +48,6 @@ from scatter.node.views import (
     StatusView,
     WorksView,
     read_account,
-    view_findings,
     view_holdings,
     view_inspection,
     view_job,
