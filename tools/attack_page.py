@@ -5,13 +5,14 @@ A test plays the attacks once more and compares.
 
 from pathlib import Path
 
+from tools.measured import put_between
+
 from scatter.mechanism.parameters import PROFILES
 from scatter.simulation.attacks.measuring import Measured, measure_all
 from scatter.simulation.attacks.table import as_markdown
 from scatter.simulation.runs import Ground
 
 PAGE = Path(__file__).parents[1] / "docs" / "attacks.md"
-BEGIN, END = "<!-- measured -->\n\n", "\n<!-- end of what was measured -->"
 
 
 def play() -> list[Measured]:
@@ -20,10 +21,8 @@ def play() -> list[Measured]:
 
 
 def put_into(page: str, found: list[Measured]) -> str:
-    """The page with the table between its two marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{as_markdown(found)}{END}{after}"
+    """The page with the table of what was found."""
+    return put_between(page, as_markdown(found))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from tools.measured import put_between
+
 from scatter.demo.gas_script import GasMeasured, measure_gas
 
 PAGE = Path(__file__).parents[1] / "docs" / "contracts.md"
-BEGIN, END = "<!-- measured -->\n\n", "\n<!-- end of what was measured -->"
 SIZES = ((6, 3, 2), (20, 7, 2), (64, 16, 2))
 """Trainers, validators, challengers; the first is shown call by call."""
 ALL = "**all**"
@@ -45,9 +46,7 @@ def averages(measured: GasMeasured) -> Averages:
 def read_averages(page: str) -> Averages:
     """The same from the page."""
     found: dict[tuple[str, str], int] = {}
-    for call, *numbers in re.findall(
-        r"^\| (\S+) \| \d* \| ([\d,]*) \| \d* \| ([\d,]*) \|$", page, re.M
-    ):
+    for call, *numbers in re.findall(ROW, page, re.MULTILINE):
         for job, number in zip(("honest", "accused"), numbers, strict=True):
             if number:
                 found[job, call] = int(number.replace(",", ""))
@@ -90,12 +89,6 @@ def as_markdown(found: list[GasMeasured]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def put_into(page: str, found: list[GasMeasured]) -> str:
-    """The page with the tables between its two marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{as_markdown(found)}{END}{after}"
-
-
 if __name__ == "__main__":
-    PAGE.write_text(put_into(PAGE.read_text(), [measure(size) for size in SIZES]))
+    measured = as_markdown([measure(size) for size in SIZES])
+    PAGE.write_text(put_between(PAGE.read_text(), measured))
