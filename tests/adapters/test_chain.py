@@ -60,6 +60,18 @@ async def trainer(network: Network) -> Chain:
     return await network.join()
 
 
+async def play_until_scoring(network: Network, requester: Chain, trainer: Chain) -> JobId:
+    """A job of one trainer, up to its committee."""
+    job = await requester.create(ORDER)
+    await trainer.join(job, STAKE)
+    await requester.start(job)
+    await trainer.submit_model(job, MODEL, KEY_COMMITMENT)
+    for _ in range(PARAMETERS.seed_delay + 1):
+        await network.mine()
+    await requester.publish_dataset(job, DATASET, SALT)
+    return job
+
+
 async def test_an_unknown_job_has_no_history(requester: Chain) -> None:
     assert await requester.history(JobId(10**9)) == ()
 
@@ -146,13 +158,7 @@ async def test_letters_about_a_key_are_kept_apart_from_the_history(
 ) -> None:
     validator, stranger = await network.join(), await network.join()
     await validator.register(Role.VALIDATOR, PARAMETERS.validator_stake)
-    job = await requester.create(replace(ORDER, topic="letters"))
-    await trainer.join(job, STAKE)
-    await requester.start(job)
-    await trainer.submit_model(job, MODEL, KEY_COMMITMENT)
-    for _ in range(PARAMETERS.seed_delay + 1):
-        await network.mine()
-    await requester.publish_dataset(job, DATASET, SALT)
+    job = await play_until_scoring(network, requester, trainer)
     before = await requester.history(job)
     since, member = BlockNumber(before[0].block), validator.account
     assert await trainer.letters(job, trainer.account, member, since) == Letters()
@@ -186,13 +192,7 @@ async def test_a_job_runs_to_its_settlement(
     validator, challenger = await network.join(), await network.join()
     await validator.register(Role.VALIDATOR, PARAMETERS.validator_stake)
     await challenger.register(Role.CHALLENGER, PARAMETERS.challenger_stake)
-    job = await requester.create(ORDER)
-    await trainer.join(job, STAKE)
-    await requester.start(job)
-    await trainer.submit_model(job, MODEL, KEY_COMMITMENT)
-    for _ in range(PARAMETERS.seed_delay + 1):
-        await network.mine()
-    await requester.publish_dataset(job, DATASET, SALT)
+    job = await play_until_scoring(network, requester, trainer)
     scores = (Score(9_000),)
     await validator.commit_scores(job, commit_to_scores(job, validator.account, scores, SALT))
     await challenger.reveal_scores(job, validator.account, scores, SALT)

@@ -115,7 +115,7 @@ def test_without_a_right_key_nothing_is_kept(stage, buying):
     assert asyncio.run(kept) is None
 
 
-def test_says_what_the_last_holder_said(stage, buying):
+def test_says_what_the_first_holder_said(stage, buying):
     stage.validators[0].leave()
     stage.trainers[0].leave()
     with pytest.raises(PeerUnreachable, match="no peer knows where it is"):

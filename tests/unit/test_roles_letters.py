@@ -64,13 +64,6 @@ def answers(stage):
     return [one for one in stage.world.letters if isinstance(one, KeyAnswered)]
 
 
-def was_kept(stage, trainer, member):
-    job = stage.job()
-    entry, seat = job.trainers[trainer.account], job.committee[member.account]
-    surroundings = stage.challengers[0].surroundings
-    return asyncio.run(was_kept_from(surroundings, job, entry, seat))
-
-
 class TestPassingOn:
     def test_a_key_kept_from_one_member_comes_from_another(self, stage):
         stage.play_until(Phase.DATASET)
@@ -152,136 +145,120 @@ class TestAskingOverTheChain:
         assert len(requests(stage)) == 3
 
 
-class TestWhoseFaultItIs:
-    """What a liar may write to pass a 0 off as want of a key."""
+class Correspondence:
+    """Letters written by hand while a job is scored, as an honest member or a liar may."""
 
-    @pytest.fixture
-    def scored(self, stage):
-        """Writes letters by hand while the job is scored; then tells whether the 0 is excused."""
+    def __init__(self, stage):
         stage.play_until(Phase.COMMIT)
         self.stage, self.trainer, self.member = stage, stage.trainers[0], stage.validators[0]
         self.opened = stage.world.time
-        return self
+        self.private = new_letter_key()
 
     def at(self, share):
         """The clock, at this share of the commit window."""
         window = self.stage.world.ledger.parameters.commit_window
         self.stage.world.pass_time(int(self.opened + share * window) - self.stage.world.time)
 
-    def ask(self, text):
-        asyncio.run(self.member.chain.request_key(FIRST_JOB, self.trainer.account, text))
+    def ask(self, text=None, *, at=0.3):
+        self.at(at)
+        asked = encode_request(self.private) if text is None else text
+        asyncio.run(self.member.chain.request_key(FIRST_JOB, self.trainer.account, asked))
 
-    def answer(self, text):
-        asyncio.run(self.trainer.chain.answer_key(FIRST_JOB, self.member.account, text))
+    def answer(self, *, rightly, at=0.4):
+        self.at(at)
+        recall = self.trainer.store.recall
+        kept = asyncio.run(recall(Kind.MODEL_KEY, FIRST_JOB, self.trainer.account))
+        key = kept if rightly else new_key()
+        sealed_to = model_context(self.trainer.surroundings, self.stage.job(), self.trainer.account)
+        request = read_request(encode_request(self.private))
+        letter = seal_letter(key, request, sealed_to, self.member.account)
+        asyncio.run(self.trainer.chain.answer_key(FIRST_JOB, self.member.account, letter))
 
-    def commit(self):
+    def disclose(self, private=None, *, at=0.45):
+        self.ask(encode_disclosure(private or self.private), at=at)
+
+    def commit(self, *, at=0.5):
+        self.at(at)
         asyncio.run(self.member.chain.commit_scores(FIRST_JOB, b"\x01" * 32))
 
-    def excused(self):
-        return was_kept(self.stage, self.trainer, self.member)
+    @property
+    def excuses(self):
+        """Whether all this shows that a 0 of the member's is no lie."""
+        job = self.stage.job()
+        entry, seat = job.trainers[self.trainer.account], job.committee[self.member.account]
+        surroundings = self.stage.challengers[0].surroundings
+        return asyncio.run(was_kept_from(surroundings, job, entry, seat))
 
-    def right_letter(self, private):
-        kept = asyncio.run(
-            self.trainer.store.recall(Kind.MODEL_KEY, FIRST_JOB, self.trainer.account)
-        )
-        return self.letter(private, kept)
 
-    def letter(self, private, key):
-        sealed_to = model_context(self.trainer.surroundings, self.stage.job(), self.trainer.account)
-        request = read_request(encode_request(private))
-        return seal_letter(key, request, sealed_to, self.member.account)
+class TestWhoseFaultItIs:
+    @pytest.fixture
+    def letters(self, stage):
+        return Correspondence(stage)
 
-    def test_asked_in_time_and_never_answered(self, scored):
-        scored.at(0.3)
-        scored.ask(encode_request(new_letter_key()))
-        scored.at(0.5)
-        scored.commit()
-        assert scored.excused()
+    def test_the_trainers_if_it_never_answered(self, letters):
+        letters.ask()
+        letters.commit()
+        assert letters.excuses
 
-    def test_not_who_never_asked(self, scored):
-        scored.at(0.5)
-        scored.commit()
-        assert not scored.excused()
+    def test_the_members_if_it_never_asked(self, letters):
+        letters.commit()
+        assert not letters.excuses
 
-    def test_not_who_asked_too_late(self, scored):
-        scored.at(0.4)
-        scored.ask(encode_request(new_letter_key()))
-        scored.at(0.5)
-        scored.commit()
-        assert not scored.excused()
+    def test_the_members_if_it_asked_too_late(self, letters):
+        letters.ask(at=0.4)
+        letters.commit()
+        assert not letters.excuses
 
-    def test_not_who_did_not_wait_for_the_answer(self, scored):
-        scored.at(0.3)
-        scored.ask(encode_request(new_letter_key()))
-        scored.commit()
-        assert not scored.excused()
+    def test_the_members_if_it_did_not_wait_for_the_answer(self, letters):
+        letters.ask()
+        letters.commit(at=0.3)
+        assert not letters.excuses
 
     @pytest.mark.parametrize("text", [b"\x01" + bytes(32), b"\x02" + b"\x07" * 32, bytes(64)])
-    def test_not_who_asked_for_what_nobody_can_write(self, scored, text):
-        scored.at(0.3)
-        scored.ask(text)
-        scored.at(0.5)
-        scored.commit()
-        assert not scored.excused()
+    def test_the_members_if_it_asked_for_what_nobody_can_write(self, letters, text):
+        letters.ask(text)
+        letters.commit()
+        assert not letters.excuses
 
-    def test_not_who_was_answered(self, scored):
-        private = new_letter_key()
-        scored.at(0.3)
-        scored.ask(encode_request(private))
-        scored.answer(scored.right_letter(private))
-        scored.at(0.5)
-        scored.commit()
-        assert not scored.excused()
+    def test_the_members_if_it_was_answered(self, letters):
+        letters.ask()
+        letters.answer(rightly=True)
+        letters.commit()
+        assert not letters.excuses
 
-    def test_not_who_complains_of_a_right_answer(self, scored):
-        private = new_letter_key()
-        scored.at(0.3)
-        scored.ask(encode_request(private))
-        scored.answer(scored.right_letter(private))
-        scored.ask(encode_disclosure(private))
-        scored.at(0.5)
-        scored.commit()
-        assert not scored.excused()
+    def test_the_members_if_it_complains_of_a_right_answer(self, letters):
+        letters.ask()
+        letters.answer(rightly=True)
+        letters.disclose()
+        letters.commit()
+        assert not letters.excuses
 
-    def test_not_who_shows_another_pair(self, scored):
-        private = new_letter_key()
-        scored.at(0.3)
-        scored.ask(encode_request(private))
-        scored.answer(scored.right_letter(private))
-        scored.ask(encode_disclosure(new_letter_key()))
-        scored.at(0.5)
-        scored.commit()
-        assert not scored.excused()
+    def test_the_members_if_it_shows_another_pair(self, letters):
+        letters.ask()
+        letters.answer(rightly=True)
+        letters.disclose(new_letter_key())
+        letters.commit()
+        assert not letters.excuses
 
-    def test_who_shows_that_the_answer_was_wrong(self, scored):
-        private = new_letter_key()
-        scored.at(0.3)
-        scored.ask(encode_request(private))
-        scored.answer(scored.letter(private, new_key()))
-        scored.ask(encode_disclosure(private))
-        scored.at(0.5)
-        scored.commit()
-        assert scored.excused()
+    def test_the_trainers_if_its_answer_is_shown_to_be_wrong(self, letters):
+        letters.ask()
+        letters.answer(rightly=False)
+        letters.disclose()
+        letters.commit()
+        assert letters.excuses
 
-    def test_not_who_shows_it_after_the_commitment(self, scored):
-        private = new_letter_key()
-        scored.at(0.3)
-        scored.ask(encode_request(private))
-        scored.answer(scored.letter(private, new_key()))
-        scored.at(0.5)
-        scored.commit()
-        scored.stage.world.pass_time(1)
-        scored.ask(encode_disclosure(private))
-        assert not scored.excused()
+    def test_the_members_if_it_shows_that_after_its_commitment(self, letters):
+        letters.ask()
+        letters.answer(rightly=False)
+        letters.commit()
+        letters.disclose(at=0.51)
+        assert not letters.excuses
 
-    def test_an_answer_after_its_time_is_none(self, scored):
-        private = new_letter_key()
-        scored.at(0.3)
-        scored.ask(encode_request(private))
-        scored.at(0.6)
-        scored.answer(scored.right_letter(private))
-        scored.commit()
-        assert scored.excused()
+    def test_the_trainers_if_it_answered_too_late(self, letters):
+        letters.ask()
+        letters.answer(rightly=True, at=0.6)
+        letters.commit(at=0.6)
+        assert letters.excuses
 
 
 class TestAModelKeptBack:

@@ -12,7 +12,7 @@ from eth_hash.auto import keccak
 
 from scatter.lifecycle import reasons
 from scatter.lifecycle.deployment import Block
-from scatter.lifecycle.events import Event
+from scatter.lifecycle.events import Event, Logged
 from scatter.lifecycle.job import fold
 from scatter.lifecycle.keys import KeyAnswered, KeyRequested, Letter, Letters, may_ask_for_key
 from scatter.lifecycle.ledger import Ledger
@@ -122,7 +122,7 @@ class FakeChain:
         return tuple(payment for payment in paid if getattr(payment, "job", None) == job)
 
     async def jobs_touched(self, since: BlockNumber, until: BlockNumber) -> Sequence[JobId]:
-        events: list[Event | Letter] = [*self._world.letters]
+        events: list[Logged] = [*self._world.letters]
         events += [event for history in self._ledger.histories.values() for event in history]
         inside = sorted(
             (event for event in events if since <= event.block <= until),

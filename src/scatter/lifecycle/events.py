@@ -21,12 +21,16 @@ from scatter.mechanism.units import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
-    """An entry of a job's history."""
+class Logged:
+    """Something that the contracts logged about a job."""
 
     job: JobId
     time: Timestamp
     block: BlockNumber
+
+
+class Event(Logged):
+    """An entry of a job's history."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,21 +5,19 @@
 
 from dataclasses import dataclass
 
+from scatter.lifecycle.events import Logged
 from scatter.lifecycle.job import Job, phase
 from scatter.lifecycle.verdict import judge
 from scatter.lifecycle.vocabulary import Phase, Verdict
-from scatter.mechanism.units import Address, BlockNumber, JobId, Timestamp
+from scatter.mechanism.units import Address, Timestamp
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
-    """Something about a key that was said on chain. Not part of a job's history: it pays nobody."""
+class Letter(Logged):
+    """What was written about a key on chain. No part of a job's history: it pays nobody."""
 
-    job: JobId
     trainer: Address
     asker: Address
-    time: Timestamp
-    block: BlockNumber
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,9 +79,11 @@ class Challenger:
 
     async def examine(self, job: Job, *, give_up_on_keys: bool) -> Examination:
         """What this node makes of the models; see `Examiner.examine`."""
+        return await self._examiner(job).examine(job, give_up_on_keys=give_up_on_keys)
+
+    def _examiner(self, job: Job) -> Examiner:
         workplace = Workplace(self.surroundings, job, self.name)
-        examiner = Examiner(self.surroundings, self.policy, workplace)
-        return await examiner.examine(job, give_up_on_keys=give_up_on_keys)
+        return Examiner(self.surroundings, self.policy, workplace)
 
     async def _look_ahead(self, job: Job, head: Head) -> Timestamp | None:
         """Sees which models the committee can have, as long as it waits for them.
@@ -90,11 +92,8 @@ class Challenger:
         """
         if head.time > post(job).answer_by:
             return None
-        examiner = Examiner(
-            self.surroundings, self.policy, Workplace(self.surroundings, job, self.name)
-        )
         try:
-            missing = await examiner.fetch_ahead(job)
+            missing = await self._examiner(job).fetch_ahead(job)
         except (ContentNotFound, BadInput) as problem:
             log.info("cannot look at the models yet", job=job.number, why=str(problem))
             return Timestamp(head.time + self.patience.retry)

@@ -25,7 +25,7 @@ Report = dict[str, Any]
 
 async def keep_evidence(
     surroundings: Surroundings, job: Job, role: str, found: Examination
-) -> Report:
+) -> None:
     """Writes down what was found, over an older report of the same role."""
     terms = job.created
     report: Report = {
@@ -49,7 +49,6 @@ async def keep_evidence(
         "runs": [asdict(run) for run in found.runs],
     }
     await surroundings.store.keep(Kind.EVIDENCE, job.number, role, json.dumps(report).encode())
-    return report
 
 
 async def publish_evidence(workplace: Workplace, role: str) -> str:

@@ -38,8 +38,6 @@ LEAST_TOLERANCE: Final = 10
 """Basis points; evaluations of the same weights differ by far less between machines."""
 MOST_TOLERANCE: Final = 500
 """Basis points, one example of twenty: a requester that claims fewer would license any score."""
-
-
 MOST_LOG: Final = 2_000
 """Characters of a run's output that are kept as evidence."""
 
@@ -284,30 +282,30 @@ class Examiner:
             backend=outcome.backend,
             seconds=round(outcome.seconds, 2),
         )
-        reason = outcome.reason
-        try:
-            return (await self._read(output, models) if outcome.ok else None), reason
-        except BadInput as problem:
-            reason = str(problem)
-            return None, reason
-        finally:
-            self._runs.append(
-                Run(
-                    models=len(models),
-                    ok=not reason,
-                    reason=reason,
-                    seconds=round(outcome.seconds, 3),
-                    backend=outcome.backend,
-                    log=outcome.log[-MOST_LOG:],
-                )
+        found, reason = await self._read_scores(outcome, output, models)
+        self._runs.append(
+            Run(
+                models=len(models),
+                ok=found is not None,
+                reason=reason,
+                seconds=round(outcome.seconds, 3),
+                backend=outcome.backend,
+                log=outcome.log[-MOST_LOG:],
             )
+        )
+        return found, reason
 
-    async def _read(
-        self, output: Path, models: dict[Address, Path]
-    ) -> dict[Address, Score | Failed]:
+    async def _read_scores(
+        self, outcome: Outcome, output: Path, models: dict[Address, Path]
+    ) -> tuple[dict[Address, Score | Failed] | None, str]:
+        if not outcome.ok:
+            return None, outcome.reason
         names = [str(account) for account in models]
-        read = await asyncio.to_thread(read_scores, output / "scores.json", names)
-        return {Address(name): score for name, score in read.items()}
+        try:
+            read = await asyncio.to_thread(read_scores, output / "scores.json", names)
+        except BadInput as problem:
+            return None, str(problem)
+        return {Address(name): score for name, score in read.items()}, ""
 
 
 def refraining(job: Job, reason: str) -> Examination:

@@ -35,6 +35,7 @@ ATTACKS: tuple[type[Plot], ...] = (
     trainers.PaidTwice,
     trainers.KeyKeptFromOne,
     trainers.KeyKeptFromAll,
+    trainers.ModelKeptFromAll,
     trainers.KeyKeptFromChallengers,
     trainers.KeyForOneMember,
     trainers.FalseWantOfAKey,

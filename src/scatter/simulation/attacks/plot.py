@@ -57,8 +57,8 @@ class Plot:
     unseen: ClassVar[frozenset[str]] = frozenset()
     """Trainers whose key the challengers cannot get, from them or from anybody."""
     kept_from: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
-    """By trainer, the members that asked for its key over the chain and had no answer; letters
-    cost nobody a token."""
+    """By trainer, the members that did not get its key or model, as every challenger can see; what
+    shows it, letters on the chain, moves no token."""
 
     def __init__(self, stage: Stage, setting: Setting) -> None:
         self.stage = stage

@@ -177,6 +177,16 @@ class KeyKeptFromAll(Plot):
             self.accuse("challenger 1", member)
 
 
+class ModelKeptFromAll(KeyKeptFromAll):
+    """The same with the sealed file, which nobody can fetch until the committee has scored.
+
+    The honest challengers looked for it meanwhile, too.
+    """
+
+    name = "model kept from the committee"
+    stopped_by = "the challengers could not have it either: a 0 is no lie, and the trainer's loss"
+
+
 class FalseWantOfAKey(Plot):
     """A member gives a 0 and says that it had no key, which its trainer sent it over the chain."""
 
