@@ -1,0 +1,119 @@
+"""Runs the mutation test: `python -m mutation`. An interrupted run goes on where it was.
+
+Every outcome goes to a file at once, with the hash of the source it belongs to; what is there
+already is not tried again.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
+
+from tools.compile_contracts import ROOT, write_artefacts
+
+from mutation.mutants import Mutant, find_mutants
+from mutation.outcomes import (
+    Outcome,
+    Stages,
+    append_outcome,
+    find_faults,
+    key,
+    read_excuses,
+    read_outcomes,
+    show_table,
+)
+from mutation.trial import LAST_STAGE, STAGES, Tree
+
+EXCUSED: Final = Path(__file__).parent / "excused.toml"
+CONTRACTS: Final = ROOT / "contracts"
+EVERY_STAGE: Final[Stages] = {**STAGES, **LAST_STAGE}
+
+
+def main() -> int:
+    options = _options()
+    every = find_mutants(CONTRACTS)
+    chosen = select(every, options.sample, options.seed, options.only)
+    if options.list:
+        print(*(m.name for m in chosen), sep="\n")
+        return 0
+    known = read_outcomes(options.results)
+    if options.again:
+        todo = [m for m in chosen if (o := known.get(key(m, CONTRACTS))) and not o.killer]
+    else:
+        todo = [m for m in chosen if key(m, CONTRACTS) not in known]
+    print(f"{len(chosen)} mutants, {len(todo)} to try", flush=True)
+    stages = EVERY_STAGE if options.again else STAGES
+    if todo:
+        write_artefacts()
+        run(todo, stages, options.results, options.processes)
+    return report(every, chosen, options.results)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m mutation", description=__doc__)
+    parser.add_argument("--results", type=Path, default=ROOT / ".mutation.jsonl")
+    parser.add_argument("--sample", type=int, help="so many mutants, drawn by chance")
+    parser.add_argument("--seed", type=int, default=1, help="of that chance")
+    parser.add_argument("--only", default="", help="mutants whose name has this text")
+    parser.add_argument("--again", action="store_true", help="try survivors again, longer")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--list", action="store_true", help="name the mutants, try none")
+    return parser.parse_args()
+
+
+def select(mutants: Sequence[Mutant], sample: int | None, seed: int, only: str) -> list[Mutant]:
+    """Shuffled, so that a run cut short is a fair sample, too."""
+    chosen = [m for m in mutants if only in m.name]
+    random.Random(seed).shuffle(chosen)
+    return chosen[:sample]
+
+
+def run(mutants: Sequence[Mutant], stages: Stages, results: Path, processes: int) -> None:
+    context = get_context("fork")
+    with tempfile.TemporaryDirectory() as folder:
+        if killer := Tree(Path(folder) / "sound").try_out(None, stages):
+            sys.exit(f"The tests fail without any fault: {killer}")
+        workers = [
+            context.Process(
+                target=work, args=(mutants[i::processes], stages, results, Path(folder) / str(i))
+            )
+            for i in range(processes)
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if any(worker.exitcode for worker in workers):
+            sys.exit("A worker stopped; see above.")
+
+
+def work(mutants: Sequence[Mutant], stages: Stages, results: Path, folder: Path) -> None:
+    tree = Tree(folder)
+    for mutant in mutants:
+        started = time.monotonic()
+        killer = tree.try_out(mutant, stages)
+        seconds = round(time.monotonic() - started, 1)
+        append_outcome(results, Outcome(key(mutant, CONTRACTS), killer, seconds))
+        print("killed  " if killer else "SURVIVED", mutant.name, flush=True)
+
+
+def report(every: Sequence[Mutant], chosen: Sequence[Mutant], results: Path) -> int:
+    """Prints the table and what is wrong; 0 when nothing is."""
+    found = read_outcomes(results)
+    outcomes = {m.name: found[k] for m in chosen if (k := key(m, CONTRACTS)) in found}
+    excuses = read_excuses(EXCUSED)
+    for line in show_table(chosen, outcomes, excuses, EVERY_STAGE):
+        print(line)
+    faults = list(find_faults(every, outcomes, excuses))
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
