@@ -5,7 +5,7 @@ already is not tried again.
 """
 
 import argparse
-import random
+import hashlib
 import sys
 import tempfile
 import time
@@ -19,7 +19,6 @@ from tools.compile_contracts import ROOT, write_artefacts
 from mutation.mutants import Mutant, find_mutants
 from mutation.outcomes import (
     Outcome,
-    Stages,
     append_outcome,
     find_faults,
     key,
@@ -27,11 +26,10 @@ from mutation.outcomes import (
     read_outcomes,
     show_table,
 )
-from mutation.trial import LAST_STAGE, STAGES, Tree
+from mutation.trial import MACHINE, TESTS, Tree, nearest_first
 
 EXCUSED: Final = Path(__file__).parent / "excused.toml"
 CONTRACTS: Final = ROOT / "contracts"
-EVERY_STAGE: Final[Stages] = {**STAGES, **LAST_STAGE}
 
 
 def main() -> int:
@@ -47,10 +45,10 @@ def main() -> int:
     else:
         todo = [m for m in chosen if key(m, CONTRACTS) not in known]
     print(f"{len(chosen)} mutants, {len(todo)} to try", flush=True)
-    stages = EVERY_STAGE if options.again else STAGES
     if todo:
         write_artefacts()
-        run(todo, stages, options.results, options.processes)
+        tests = [*TESTS, MACHINE] if options.again else TESTS
+        run(todo, tests, options.results, options.processes)
     return report(every, chosen, options.results)
 
 
@@ -67,20 +65,26 @@ def _options() -> argparse.Namespace:
 
 
 def select(mutants: Sequence[Mutant], sample: int | None, seed: int, only: str) -> list[Mutant]:
-    """Shuffled, so that a run cut short is a fair sample, too."""
-    chosen = [m for m in mutants if only in m.name]
-    random.Random(seed).shuffle(chosen)
-    return chosen[:sample]
+    """In an order of chance, so that a run cut short is a fair sample, too; a mutant's place in it
+    depends on nothing but its name."""
+
+    def lot(mutant: Mutant) -> bytes:
+        return hashlib.sha256(f"{seed} {mutant.name}".encode()).digest()
+
+    return sorted((m for m in mutants if only in m.name), key=lot)[:sample]
 
 
-def run(mutants: Sequence[Mutant], stages: Stages, results: Path, processes: int) -> None:
+def run(mutants: Sequence[Mutant], tests: Sequence[str], results: Path, processes: int) -> None:
     context = get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
-        if killer := Tree(Path(folder) / "sound").try_out(None, stages):
-            sys.exit(f"The tests fail without any fault: {killer}")
+        sound = context.Process(target=try_sound, args=(tests, Path(folder) / "sound"))
+        sound.start()
+        sound.join()
+        if sound.exitcode:
+            sys.exit("Without a fault the tests must pass.")
         workers = [
             context.Process(
-                target=work, args=(mutants[i::processes], stages, results, Path(folder) / str(i))
+                target=work, args=(mutants[i::processes], tests, results, Path(folder) / str(i))
             )
             for i in range(processes)
         ]
@@ -92,11 +96,20 @@ def run(mutants: Sequence[Mutant], stages: Stages, results: Path, processes: int
             sys.exit("A worker stopped; see above.")
 
 
-def work(mutants: Sequence[Mutant], stages: Stages, results: Path, folder: Path) -> None:
+def try_sound(tests: Sequence[str], folder: Path) -> None:
     tree = Tree(folder)
+    tree.enter()
+    if killer := tree.try_out(None, tests):
+        sys.exit(f"failed without any fault: {killer}")
+
+
+def work(mutants: Sequence[Mutant], tests: Sequence[str], results: Path, folder: Path) -> None:
+    results = results.resolve()
+    tree = Tree(folder)
+    tree.enter()
     for mutant in mutants:
         started = time.monotonic()
-        killer = tree.try_out(mutant, stages)
+        killer = tree.try_out(mutant, nearest_first(tests, mutant.file))
         seconds = round(time.monotonic() - started, 1)
         append_outcome(results, Outcome(key(mutant, CONTRACTS), killer, seconds))
         print("killed  " if killer else "SURVIVED", mutant.name, flush=True)
@@ -107,7 +120,7 @@ def report(every: Sequence[Mutant], chosen: Sequence[Mutant], results: Path) -> 
     found = read_outcomes(results)
     outcomes = {m.name: found[k] for m in chosen if (k := key(m, CONTRACTS)) in found}
     excuses = read_excuses(EXCUSED)
-    for line in show_table(chosen, outcomes, excuses, EVERY_STAGE):
+    for line in show_table(chosen, outcomes, excuses):
         print(line)
     faults = list(find_faults(every, outcomes, excuses))
     for fault in faults:

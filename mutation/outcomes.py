@@ -4,7 +4,7 @@ import hashlib
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -16,9 +16,6 @@ INVALID: Final = "does not compile"
 
 LEAST_KILLED: Final = 95
 """Per cent."""
-
-Stages = Mapping[str, Sequence[str]]
-"""By name: the files of tests."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +71,11 @@ def find_faults(
 
 
 def show_table(
-    mutants: Iterable[Mutant],
-    outcomes: Mapping[str, Outcome],
-    excuses: Mapping[str, str],
-    stages: Stages,
+    mutants: Iterable[Mutant], outcomes: Mapping[str, Outcome], excuses: Mapping[str, str]
 ) -> Iterator[str]:
-    """One line for each operator, for all of them, and for each stage."""
+    """One line for each operator, for all of them, and for each file of tests."""
     fates: dict[str, Counter[str]] = {}
-    stage_kills: Counter[str] = Counter()
+    kills: Counter[str] = Counter()
     for mutant in mutants:
         outcome = outcomes.get(mutant.name)
         if outcome is None:
@@ -89,23 +83,17 @@ def show_table(
         fate = _fate(mutant, outcome, excuses)
         fates.setdefault(mutant.operator, Counter())[fate] += 1
         if fate == "killed":
-            stage_kills[_stage_of(outcome.killer, stages)] += 1
+            kills[outcome.killer.split("::")[0]] += 1
     for operator, counts in [*sorted(fates.items()), ("all", sum(fates.values(), Counter()))]:
         yield _row(operator, counts)
-    for stage, kills in stage_kills.most_common():
-        yield f"{kills:6} killed by {stage}"
+    for file, count in kills.most_common():
+        yield f"{count:6} killed by {file}"
 
 
 def _fate(mutant: Mutant, outcome: Outcome, excuses: Mapping[str, str]) -> str:
     if outcome.killer:
         return "invalid" if outcome.killer == INVALID else "killed"
     return "excused" if mutant.name in excuses else "survived"
-
-
-def _stage_of(killer: str, stages: Stages) -> str:
-    """What ended otherwise than by a test, such as an endless loop, is its own stage."""
-    file = killer.split("::", maxsplit=1)[0]
-    return next((name for name, files in stages.items() if file in files), killer)
 
 
 def _row(name: str, counts: Counter[str]) -> str:

@@ -1,8 +1,9 @@
 """A deployment with people in their roles, undone after each test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
+from tests.contracts.scene import Scene, Tick
 from tests.contracts.twins import Twins, twins
 from tests.unit.vectors.reading import DATASET, SALT, START, address_of, order
 
@@ -11,8 +12,6 @@ from scatter.lifecycle.deployment import Block
 from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.parameters import PAPER, local
 from scatter.mechanism.units import UNIT, Address, BlockNumber, JobId, Timestamp, Tokens
-
-Tick = Callable[..., Block]
 
 
 @pytest.fixture
@@ -109,3 +108,16 @@ def scored_job(
     for member in validators:
         both.reveal_scores(requester, trained_job, member, scores, SALT, tick())
     return trained_job
+
+
+@pytest.fixture
+def scene(
+    both: Twins,
+    tick: Tick,
+    requester: Address,
+    stranger: Address,
+    trainers: list[Address],
+    validators: list[Address],
+    challengers: list[Address],
+) -> Scene:
+    return Scene(both, tick, requester, stranger, trainers, validators, challengers)

@@ -11,8 +11,8 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from tests.contracts import test_token
-from tests.contracts.conftest import Tick
 from tests.contracts.deployed import Log
+from tests.contracts.scene import Tick
 from tests.contracts.test_token import OWNER
 from tests.contracts.twins import Twins
 
