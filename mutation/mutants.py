@@ -10,7 +10,7 @@ from typing import Any, Final
 from vyper import ast
 
 CHECKS: Final = re.compile(r"(^|\.)_(require\w*|only|check)$")
-SYMMETRIC: Final = {"range", "convert", "concat", "min", "max", "_require", "_require_due"}
+SYMMETRIC: Final = {"range", "convert", "min", "max", "unsafe_add", "_require"}
 """Calls whose arguments are not swapped: they could not be told apart, or never compile."""
 
 SIGNS: Final = {
@@ -135,13 +135,12 @@ def drop_check(source: _Source, function: str, node: Any) -> Iterator[Mutant]:
 
 def drop_condition(source: _Source, function: str, node: Any) -> Iterator[Mutant]:
     """One operand of `and` or `or`."""
-    first, last = source.span(node.values[0]), source.span(node.values[-1])
-    before = source.text[first[0] : last[1]]
+    before = source.text_of(node)
     for gone in range(len(node.values)):
         kept = [source.text_of(v) for i, v in enumerate(node.values) if i != gone]
         word = " and " if isinstance(node.op, ast.And) else " or "
         after = word.join(f"({one})" for one in kept)
-        yield source.mutant(function, "drop a condition", first[0], before, after)
+        yield source.mutant(function, "drop a condition", source.span(node)[0], before, after)
 
 
 def swap_comparison(source: _Source, function: str, node: Any) -> Iterator[Mutant]:

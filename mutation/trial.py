@@ -46,6 +46,7 @@ TESTS: Final = (
     "tests/attacks/test_accusations.py",
     "tests/contracts/test_refusals.py",
     "tests/contracts/test_bounds.py",
+    "tests/contracts/test_roster.py",
     "tests/contracts/test_agreement.py",
     "tests/contracts/test_titles.py",
     "tests/contracts/test_standards.py",
@@ -67,7 +68,8 @@ NEAREST: Final[Mapping[str, Sequence[str]]] = {
     **dict.fromkeys(("titles.vy", "TrainingJobToken.vy", "ModelToken.vy"), TITLE_TESTS),
     "EvaluationJobToken.vy": TITLE_TESTS,
     **dict.fromkeys(("ScatterProtocol.vy", "VoteManager.vy", "committees.vy"), CALL_TESTS),
-    **dict.fromkeys(("jobs.vy", "topics.vy", "bonds.vy"), CALL_TESTS),
+    **dict.fromkeys(("jobs.vy", "topics.vy"), CALL_TESTS),
+    "bonds.vy": ("tests/contracts/test_roster.py", *CALL_TESTS),
 }
 """By the file that is changed: what to try before the rest."""
 

@@ -42,6 +42,12 @@ def settle_in_time(s: Scene) -> None:
     s.at("settle", s.stranger, seconds=1)
 
 
+def train_for_a_second(s: Scene) -> None:
+    s.create(training_time=1)
+    s.at("join", s.trainers[0], UNIT)
+    s.at("start", s.stranger)
+
+
 Line = tuple[str, str, Callable[[Scene], None]]
 LINES: list[Line] = [
     ("nothing", "threshold 100 %", lambda s: s.create(threshold=10_000, floor=10_000)),
@@ -50,7 +56,7 @@ LINES: list[Line] = [
     ("nothing", "64 trainers", lambda s: s.create(most_trainers=64)),
     ("nothing", "least stake 1", lambda s: s.create(least_stake=1)),
     ("nothing", "largest least stake", lambda s: s.create(least_stake=MOST_STAKE)),
-    ("nothing", "shortest training", lambda s: s.create(training_time=1)),
+    ("nothing", "training of a second", train_for_a_second),
     ("nothing", "longest training", lambda s: s.create(training_time=3_600)),
     ("nothing", "smallest reward", lambda s: s.create(reward=1)),
     ("nothing", "whole purse", lambda s: s.create(reward=100_000 * UNIT)),

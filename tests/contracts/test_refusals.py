@@ -175,6 +175,7 @@ LINES: list[Line] = [
     ("nothing", r.NO_ROLE, lambda s: s.do("request_unstake", s.stranger)),
     ("nothing", r.NO_ROLE, lambda s: s.do("withdraw", s.stranger)),
     ("nothing", r.NOT_LEAVING, lambda s: s.do("withdraw", s.validators[0])),
+    ("nothing", r.NOT_LEAVING, lambda s: s.do("withdraw", s.validators[1])),
     ("unmanned", r.ALREADY_LEAVING, lambda s: s.do("request_unstake", s.validators[0])),
     ("unmanned", r.STILL_UNBONDING, lambda s: s.do("withdraw", s.validators[0], seconds=389)),
     (
