@@ -46,8 +46,10 @@ TESTS: Final = (
     "tests/attacks/test_accusations.py",
     "tests/contracts/test_refusals.py",
     "tests/contracts/test_bounds.py",
-    "tests/contracts/test_roster.py",
     "tests/contracts/test_agreement.py",
+    "tests/contracts/test_scoring.py",
+    "tests/contracts/test_roster.py",
+    "tests/contracts/test_fines.py",
     "tests/contracts/test_titles.py",
     "tests/contracts/test_standards.py",
     "tests/contracts/test_deployment.py",
@@ -59,19 +61,20 @@ TESTS: Final = (
 """What may notice a fault, the cheapest and deadliest first. Left out: what reads the sources or
 measures gas, which would notice any change, harmless or not."""
 
-CALL_TESTS: Final = ("tests/contracts/test_refusals.py", "tests/contracts/test_bounds.py")
-TITLE_TESTS: Final = ("tests/contracts/test_titles.py", "tests/contracts/test_standards.py")
+CALLS: Final = ("tests/contracts/test_refusals.py", "tests/contracts/test_bounds.py")
+JOBS: Final = ("tests/contracts/test_agreement.py", "tests/contracts/test_scoring.py")
+TITLES: Final = ("tests/contracts/test_titles.py", "tests/contracts/test_standards.py")
 NEAREST: Final[Mapping[str, Sequence[str]]] = {
     "rules.vy": ("tests/contracts/test_deployment.py",),
     "words.vy": ("tests/contracts/test_words.py",),
+    "refusals.vy": CALLS,
+    "topics.vy": CALLS,
     "erc20.vy": ("tests/contracts/test_token.py", "tests/contracts/test_standards.py"),
-    **dict.fromkeys(("titles.vy", "TrainingJobToken.vy", "ModelToken.vy"), TITLE_TESTS),
-    "EvaluationJobToken.vy": TITLE_TESTS,
-    **dict.fromkeys(("ScatterProtocol.vy", "VoteManager.vy", "committees.vy"), CALL_TESTS),
-    **dict.fromkeys(("jobs.vy", "topics.vy"), CALL_TESTS),
-    "bonds.vy": ("tests/contracts/test_roster.py", *CALL_TESTS),
+    "bonds.vy": ("tests/contracts/test_roster.py", "tests/contracts/test_fines.py"),
+    **dict.fromkeys(("titles.vy", "ModelToken.vy"), TITLES),
+    **dict.fromkeys(("TrainingJobToken.vy", "EvaluationJobToken.vy"), TITLES),
 }
-"""By the file that is changed: what to try before the rest."""
+"""By the file that is changed; JOBS for any other."""
 
 MACHINE: Final = "tests/contracts/test_machine.py"
 """Notices much, and takes a minute."""
@@ -92,10 +95,9 @@ class Tree:
         self.artefacts = folder / "src" / "scatter" / "adapters" / "artefacts"
         self.sound = {path: path.read_text() for path in self.artefacts.glob("*.json")}
 
-    def enter(self) -> None:
-        """From here on, this process and its forks import what is in the copy."""
-        os.chdir(self.folder)
-        sys.path[:0] = [str(self.folder / "src"), str(self.folder)]
+    def load(self) -> None:
+        """Imports what every trial wants, so that its forks have it already."""
+        self._enter()
         for module in WANTED_BY_ALL:
             import_module(module)
 
@@ -123,11 +125,16 @@ class Tree:
         try:
             if mutant is not None:
                 self._compile(mutant)
+            self._enter()
             told.send(killer_of([PLAIN_JOB]) or killer_of(tests))
         except (VyperException, VyperInternalException):
             told.send(INVALID)
         told.close()
         os._exit(0)
+
+    def _enter(self) -> None:
+        os.chdir(self.folder)
+        sys.path[:0] = [str(self.folder / "src"), str(self.folder)]
 
     def _compile(self, mutant: Mutant) -> None:
         sources = self.folder / "contracts"
@@ -156,8 +163,14 @@ def files_of(sources: Path, contract: str) -> set[str]:
     return found
 
 
-def nearest_first(tests: Sequence[str], file: str) -> list[str]:
-    nearest = NEAREST.get(file, ())
+def nearest_first(tests: Sequence[str], mutant: Mutant) -> list[str]:
+    """What is most likely to notice the fault, then the rest."""
+    nearest = list(NEAREST.get(mutant.file, JOBS))
+    if "front_door._only" in mutant.before:
+        nearest = ["tests/contracts/test_front_door.py"]
+    elif "refusals." in mutant.change:
+        nearest = [*CALLS, *nearest]
+    nearest = list(dict.fromkeys(nearest))
     return [*nearest, *(test for test in tests if test not in nearest)]
 
 

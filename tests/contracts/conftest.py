@@ -10,14 +10,19 @@ from tests.unit.vectors.reading import DATASET, SALT, START, address_of, order
 from scatter.lifecycle.commitments import commit_to_scores
 from scatter.lifecycle.deployment import Block
 from scatter.lifecycle.vocabulary import Role
-from scatter.mechanism.parameters import PAPER, local
+from scatter.mechanism.parameters import PAPER, Parameters, local
 from scatter.mechanism.units import UNIT, Address, BlockNumber, JobId, Timestamp, Tokens
 
 
 @pytest.fixture
-def both() -> Iterator[Twins]:
+def parameters() -> Parameters:
+    return local(PAPER)
+
+
+@pytest.fixture
+def both(parameters: Parameters) -> Iterator[Twins]:
     """Contracts and specification: whatever a test does to one happens to the other."""
-    with twins(local(PAPER)) as opened:
+    with twins(parameters) as opened:
         yield opened
 
 

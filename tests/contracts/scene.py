@@ -9,7 +9,7 @@ from tests.unit.vectors.reading import DATASET, SALT, order
 
 from scatter.lifecycle.commitments import commit_to_scores
 from scatter.lifecycle.deployment import Block
-from scatter.mechanism.units import UNIT, Address
+from scatter.mechanism.units import UNIT, Address, JobId
 
 Tick = Callable[..., Block]
 
@@ -28,9 +28,11 @@ class Scene:
     trainers: list[Address]
     validators: list[Address]
     challengers: list[Address]
+    job: JobId = JobId(1)
 
     def create(self, **changes: Any) -> None:
-        self.both.create(changes.pop("by", self.stranger), self.tick(), **order(**changes))
+        caller = changes.pop("by", self.stranger)
+        self.job = self.both.create(caller, self.tick(), **order(**changes))
 
     def do(
         self, call: str, by: Address, *arguments: Any, seconds: int = 0, blocks: int = 0
@@ -40,8 +42,8 @@ class Scene:
     def at(
         self, call: str, by: Address, *arguments: Any, seconds: int = 0, blocks: int = 0
     ) -> None:
-        """The same, on job 1."""
-        self.do(call, by, 1, *arguments, seconds=seconds, blocks=blocks)
+        """The same, on the newest job."""
+        self.do(call, by, self.job, *arguments, seconds=seconds, blocks=blocks)
 
     # The way to the stages
 
@@ -90,7 +92,7 @@ class Scene:
         self.scoring()
         first, second, third = self.validators
         for member in (first, second):
-            self.at("commit_scores", member, commit_to_scores(1, member, SCORES, SALT))
+            self.at("commit_scores", member, commit_to_scores(self.job, member, SCORES, SALT))
         self.at("refrain", third)
 
     def scored(self) -> None:

@@ -23,7 +23,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz-0123456789"
 
 def commit_late(s: Scene) -> None:
     first = s.validators[0]
-    s.at("commit_scores", first, commit_to_scores(1, first, SCORES, SALT), seconds=59)
+    s.at("commit_scores", first, commit_to_scores(s.job, first, SCORES, SALT), seconds=59)
 
 
 def accuse_a_challenger_late(s: Scene) -> None:
@@ -42,8 +42,8 @@ def settle_in_time(s: Scene) -> None:
     s.at("settle", s.stranger, seconds=1)
 
 
-def train_for_a_second(s: Scene) -> None:
-    s.create(training_time=1)
+def train_for_a_second(s: Scene, **changes: int) -> None:
+    s.create(training_time=1, **changes)
     s.at("join", s.trainers[0], UNIT)
     s.at("start", s.stranger)
 
@@ -57,6 +57,7 @@ LINES: list[Line] = [
     ("nothing", "least stake 1", lambda s: s.create(least_stake=1)),
     ("nothing", "largest least stake", lambda s: s.create(least_stake=MOST_STAKE)),
     ("nothing", "training of a second", train_for_a_second),
+    ("nothing", "an odd threshold", lambda s: train_for_a_second(s, threshold=5_001, floor=5_001)),
     ("nothing", "longest training", lambda s: s.create(training_time=3_600)),
     ("nothing", "smallest reward", lambda s: s.create(reward=1)),
     ("nothing", "whole purse", lambda s: s.create(reward=100_000 * UNIT)),
