@@ -48,7 +48,7 @@ def read_outcomes(path: Path) -> dict[str, Outcome]:
 
 def read_excuses(path: Path) -> dict[str, str]:
     """By the mutant's name: why nobody could notice it."""
-    return {e["mutant"]: e["reason"] for e in tomllib.loads(path.read_text())["excused"]}
+    return {e["mutant"]: e["reason"] for e in tomllib.loads(path.read_text()).get("excused", [])}
 
 
 def find_faults(

@@ -46,7 +46,7 @@ def condemn(s: Scene, accused: Address) -> None:
 @pytest.mark.parametrize(
     "parameters", [with_penalty(200 * UNIT, multiplier) for multiplier in (1, 2, 3)]
 )
-def test_each_offence_costs_more_than_the_one_before(scene: Scene) -> None:
+def test_each_offence_costs_by_the_number_of_those_before(scene: Scene) -> None:
     for _ in range(4):
         stay_silent(scene)
 
@@ -57,6 +57,11 @@ def test_each_offence_costs_more_than_the_one_before(scene: Scene) -> None:
 def test_a_validator_stays_with_one_unit_and_leaves_with_none(scene: Scene) -> None:
     stay_silent(scene)
     scene.drawn()
+    scene.both.compare(scene.tick())
+
+    if scene.both.contracts.read(TOKEN, "holdings", scene.validators[1])[3] == 0:
+        scene.do("request_unstake", scene.validators[1])
+    scene.do("withdraw", scene.validators[1], seconds=2_000)
     scene.both.compare(scene.tick())
 
 
