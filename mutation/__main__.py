@@ -41,7 +41,9 @@ def main() -> int:
         return 0
     known = read_outcomes(options.results)
     if options.again:
-        todo = [m for m in chosen if (o := known.get(key(m, CONTRACTS))) and not o.killer]
+        excuses = read_excuses(EXCUSED)
+        alive = {k for k, outcome in known.items() if not outcome.killer}
+        todo = [m for m in chosen if key(m, CONTRACTS) in alive and m.name not in excuses]
     else:
         todo = [m for m in chosen if key(m, CONTRACTS) not in known]
     print(f"{len(chosen)} mutants, {len(todo)} to try", flush=True)
@@ -59,7 +61,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, help="so many mutants, drawn by chance")
     parser.add_argument("--seed", type=int, default=1, help="of that chance")
     parser.add_argument("--only", default="", help="mutants whose name has this text")
-    parser.add_argument("--again", action="store_true", help="try survivors again, longer")
+    parser.add_argument(
+        "--again", action="store_true", help="try survivors that nothing excuses again, longer"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="name the mutants, try none")
     return parser.parse_args()

@@ -44,8 +44,11 @@ def settle_in_time(s: Scene) -> None:
 
 def train_for_a_second(s: Scene, **changes: int) -> None:
     s.create(training_time=1, **changes)
-    s.at("join", s.trainers[0], UNIT)
+    for trainer in s.trainers[:2]:
+        s.at("join", trainer, UNIT)
     s.at("start", s.stranger)
+    for trainer in s.trainers[:2]:
+        s.at("submit_model", trainer, DATASET, DATASET)
 
 
 Line = tuple[str, str, Callable[[Scene], None]]

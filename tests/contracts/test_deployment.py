@@ -61,6 +61,7 @@ def test_both_profiles_deploy(parameters: Parameters) -> None:
         ("least_electorate", 2**32, reasons.WRONG_ELECTORATE),
         ("lottery_share", 2, reasons.WRONG_LOTTERY),
         ("join_window", 0, reasons.WRONG_WINDOWS),
+        ("join_window", 10 * 365 * 86_400 + 1, reasons.WRONG_WINDOWS),
         ("reveal_window", 10 * 365 * 86_400 + 1, reasons.WRONG_WINDOWS),
         ("least_training", 14 * 86_400 + 1, reasons.WRONG_WINDOWS),
         ("challenge_window", 2 * 86_400 - 1, reasons.WRONG_WINDOWS),

@@ -98,6 +98,22 @@ def test_a_committee_fined_to_nothing_before_its_draw_is_paid_nothing(scene: Sce
     scene.both.compare(scene.tick())
 
 
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_member_that_is_gone_before_the_settlement_does_not_stop_it(
+    scene: Scene, comes_back: bool
+) -> None:
+    scene.silenced()
+    gone = scene.validators[1]
+    scene.do("request_unstake", gone)
+    scene.do("withdraw", gone, seconds=2_000)
+    if comes_back:
+        scene.do("register", gone, Role.CHALLENGER, Tokens(20_000 * UNIT))
+
+    scene.at("settle", scene.stranger)
+
+    scene.both.compare(scene.tick())
+
+
 def test_offences_in_one_role_cost_nothing_in_the_other(scene: Scene) -> None:
     convict = scene.challengers[1]
     scene.scored()

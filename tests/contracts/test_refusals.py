@@ -149,6 +149,11 @@ LINES: list[Line] = [
     ),
     ("accused", r.ALREADY_ACCUSED, lambda s: s.at("accuse", s.challengers[1], s.trainers[0])),
     ("accused", r.ALREADY_VOTED, lambda s: s.at("vote", s.challengers[0], s.trainers[0], False)),
+    (
+        "accused",
+        r.ALREADY_VOTED,
+        lambda s: twice(s.at, "vote", s.challengers[1], s.trainers[0], False),
+    ),
     ("accused", r.NOT_AN_ELECTOR, lambda s: s.at("vote", s.stranger, s.trainers[0], True)),
     (
         "accused",

@@ -17,7 +17,7 @@ STAKES = {Role.VALIDATOR: 25_000 * UNIT, Role.CHALLENGER: 20_000 * UNIT}
 @pytest.fixture
 def newcomers(both: Twins) -> list[Address]:
     """Rich enough for a role, and in none yet."""
-    accounts = [address_of(f"newcomer {i}") for i in range(8)]
+    accounts = [address_of(f"newcomer {i}") for i in range(9)]
     for account in accounts:
         both.transfer(TREASURY, account, STAKES[Role.VALIDATOR])
     return accounts
@@ -38,7 +38,11 @@ def test_the_draw_finds_who_held_a_place_at_the_close_whatever_came_after(
 
     for _ in range(before):
         change_hands()
-    scene.trained()
+    scene.training()
+    for trainer in scene.trainers[1:]:
+        scene.at("submit_model", trainer, DATASET, DATASET)
+    change_hands()  # the newcomer is in its role one block before the close
+    scene.at("submit_model", scene.trainers[0], DATASET, DATASET)
     for _ in range(after):
         change_hands()
 
@@ -95,3 +99,15 @@ def test_everybody_leaves_from_any_place_and_comes_back(scene: Scene) -> None:
     scene.trained()
     scene.at("publish_dataset", scene.requester, DATASET, SALT, blocks=3)
     scene.both.compare(scene.tick())
+
+
+def test_who_was_moved_into_a_gap_leaves_from_there(scene: Scene) -> None:
+    scene.do("request_unstake", scene.validators[0])  # the third takes its place
+    scene.do("register", scene.stranger, Role.VALIDATOR, STAKES[Role.VALIDATOR])
+    scene.do("request_unstake", scene.validators[2])
+    scene.trained()
+
+    scene.at("draw_committee", scene.stranger, blocks=3)
+
+    committee = set(scene.both.job(scene.job).committee)
+    assert committee == {scene.validators[1], scene.stranger}
