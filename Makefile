@@ -30,7 +30,7 @@ nightly: $(VENV)/.dev ## What is too long for `make test`
 mutate: $(VENV)/.dev ## Puts faults into the contracts, one at a time: does a test notice each?
 	@$(BIN)/python -m mutation $(MUTATE)
 
-MUTATE := --sample 700
+MUTATE := --sample 620
 
 # pip alone cannot install libp2p beside a fastecdsa that has wheels (docs/decisions/0002), so the
 # pinned list is installed as it stands, without resolving.

@@ -49,7 +49,7 @@ def main() -> int:
     print(f"{len(chosen)} mutants, {len(todo)} to try", flush=True)
     if todo:
         write_artefacts()
-        tests = [*TESTS, MACHINE] if options.again else TESTS
+        tests = [*TESTS, MACHINE] if options.machine else TESTS
         require_sound(tests, options.results)
         run(todo, tests, options.results, options.processes)
     return report(every, chosen, options.results)
