@@ -63,7 +63,7 @@ def end_all_but(survivors: list[Mutant], contracts: Path, results: Path) -> list
     """Writes down that a test noticed every mutant but these."""
     mutants = find_mutants(contracts)
     for mutant in mutants:
-        killer = "" if mutant in survivors else "tests/test_small.py::test_moves"
+        killer = "" if mutant in survivors else "test_small.py::test_moves"
         append_outcome(results, Outcome(key(mutant, contracts), killer, 1.0))
     return mutants
 
@@ -148,7 +148,7 @@ def test_a_survivor_is_reported_with_its_place(contracts, excused, results, caps
     mutants = end_all_but([survivor], contracts, results)
 
     assert command.report(mutants, mutants, results) == 1
-    assert f"contracts/Small.vy:13 survived: {survivor.name}" in capsys.readouterr().out
+    assert f"Small.vy:13 survived: {survivor.name}" in capsys.readouterr().out
 
 
 def test_one_in_twenty_may_be_excused_and_not_two(contracts, excused, results, capsys):
@@ -163,7 +163,7 @@ def test_one_in_twenty_may_be_excused_and_not_two(contracts, excused, results, c
     assert "survived:" not in said
     assert "19 of 21 killed; at least 95 % must be" in said
 
-    append_outcome(results, Outcome(key(second, contracts), "tests/test_small.py::test_moves", 1.0))
+    append_outcome(results, Outcome(key(second, contracts), "test_small.py::test_moves", 1.0))
     excused.write_text(excuse.format(first.name))
     assert command.report(mutants, mutants, results) == 0
 
@@ -181,7 +181,7 @@ def test_an_excuse_for_a_mutant_that_is_noticed_is_wrong(contracts, excused, res
     excused.write_text(f"[[excused]]\nmutant = '''{mutants[0].name}'''\nreason = 'So.'\n")
 
     assert command.report(mutants, mutants, results) == 1
-    assert "excused, but noticed by tests/test_small.py::test_moves" in capsys.readouterr().out
+    assert "excused, but noticed by test_small.py::test_moves" in capsys.readouterr().out
 
 
 def test_what_does_not_compile_is_nobodys_merit(contracts, excused, results, capsys):
