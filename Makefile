@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo simulate test check bench nightly clean lock reference attacks gas
+.PHONY: demo simulate test check bench nightly mutate clean lock reference attacks gas
 
 demo: $(VENV)/.node ## A real federated job with twelve nodes on this machine
 	@$(BIN)/scatter demo
@@ -26,6 +26,11 @@ bench: $(VENV)/.dev ## The figures, each beside its peer
 
 nightly: $(VENV)/.dev ## What is too long for `make test`
 	@$(BIN)/python -m pytest -q -m nightly -o timeout=3600
+
+mutate: $(VENV)/.dev ## Puts faults into the contracts, one at a time: does a test notice each?
+	@$(BIN)/python -m mutation $(MUTATE)
+
+MUTATE := --sample 620
 
 # pip alone cannot install libp2p beside a fastecdsa that has wheels (docs/decisions/0002), so the
 # pinned list is installed as it stands, without resolving.
@@ -69,4 +74,4 @@ LOCK := --universal --python-version 3.11 --override requirements/overrides.txt 
         --custom-compile-command "make lock"
 
 clean: ## Removes what the other commands made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out figures dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .mutation.jsonl demo-out figures dist

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.contracts.conftest import (
-    Tick,
     challengers,
     open_job,
     requester,
@@ -15,6 +14,7 @@ from tests.contracts.conftest import (
     trainers,
     validators,
 )
+from tests.contracts.scene import Tick
 from tests.contracts.twins import Twins, twins
 from tests.unit.vectors.reading import SALT
 

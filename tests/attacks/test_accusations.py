@@ -6,7 +6,7 @@ accounts of the attacker, and set beside what they would have had by acting hone
 
 import pytest
 from tests.attacks.conftest import Wealth, score
-from tests.contracts.conftest import Tick
+from tests.contracts.scene import Tick
 from tests.contracts.twins import Twins
 from tests.unit.vectors.reading import DATASET, SALT, address_of, order
 

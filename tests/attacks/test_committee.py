@@ -7,7 +7,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from tests.attacks.conftest import Wealth
-from tests.contracts.conftest import Tick
+from tests.contracts.scene import Tick
 from tests.contracts.twins import Twins
 from tests.unit.vectors.reading import DATASET, SALT, address_of, order
 

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.attacks.conftest import Wealth, score
-from tests.contracts.conftest import Tick
+from tests.contracts.scene import Tick
 from tests.contracts.twins import Twins
 from tests.unit.vectors.reading import DATASET, SALT, order
 

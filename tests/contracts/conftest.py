@@ -1,24 +1,28 @@
 """A deployment with people in their roles, undone after each test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
+from tests.contracts.scene import Scene, Tick
 from tests.contracts.twins import Twins, twins
 from tests.unit.vectors.reading import DATASET, SALT, START, address_of, order
 
 from scatter.lifecycle.commitments import commit_to_scores
 from scatter.lifecycle.deployment import Block
 from scatter.lifecycle.vocabulary import Role
-from scatter.mechanism.parameters import PAPER, local
+from scatter.mechanism.parameters import PAPER, Parameters, local
 from scatter.mechanism.units import UNIT, Address, BlockNumber, JobId, Timestamp, Tokens
-
-Tick = Callable[..., Block]
 
 
 @pytest.fixture
-def both() -> Iterator[Twins]:
+def parameters() -> Parameters:
+    return local(PAPER)
+
+
+@pytest.fixture
+def both(parameters: Parameters) -> Iterator[Twins]:
     """Contracts and specification: whatever a test does to one happens to the other."""
-    with twins(local(PAPER)) as opened:
+    with twins(parameters) as opened:
         yield opened
 
 
@@ -109,3 +113,16 @@ def scored_job(
     for member in validators:
         both.reveal_scores(requester, trained_job, member, scores, SALT, tick())
     return trained_job
+
+
+@pytest.fixture
+def scene(
+    both: Twins,
+    tick: Tick,
+    requester: Address,
+    stranger: Address,
+    trainers: list[Address],
+    validators: list[Address],
+    challengers: list[Address],
+) -> Scene:
+    return Scene(both, tick, requester, stranger, trainers, validators, challengers)

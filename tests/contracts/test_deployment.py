@@ -1,6 +1,6 @@
 """The seven deploy as planned, and refuse the parameters that the specification refuses."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from scatter.mechanism.parameters import HARDENED, PAPER, Parameters
 from scatter.mechanism.units import Address
 
 NAMES = [field.name for field in fields(Parameters)]
+ANYWHERE = Address("0x" + "22" * 20)
 TYPES = ["bool" if name == "floor_allowed" else "uint256" for name in NAMES]
 
 
@@ -60,6 +61,7 @@ def test_both_profiles_deploy(parameters: Parameters) -> None:
         ("least_electorate", 2**32, reasons.WRONG_ELECTORATE),
         ("lottery_share", 2, reasons.WRONG_LOTTERY),
         ("join_window", 0, reasons.WRONG_WINDOWS),
+        ("join_window", 10 * 365 * 86_400 + 1, reasons.WRONG_WINDOWS),
         ("reveal_window", 10 * 365 * 86_400 + 1, reasons.WRONG_WINDOWS),
         ("least_training", 14 * 86_400 + 1, reasons.WRONG_WINDOWS),
         ("challenge_window", 2 * 86_400 - 1, reasons.WRONG_WINDOWS),
@@ -76,10 +78,43 @@ def test_the_front_door_refuses_wrong_parameters(
     settings[NAMES.index(name)] = wrong
     types = [*["address"] * 6, f"({','.join(TYPES)})"]
     arguments = encode(types, [*["0x" + "11" * 20] * 6, tuple(settings)])
-    anywhere = Address("0x" + "22" * 20)
 
     with pytest.raises(Refused, match=reason):
-        deployed.deploy(PROTOCOL, anywhere, load_contract(PROTOCOL).bytecode + arguments)
+        deployed.deploy(PROTOCOL, ANYWHERE, load_contract(PROTOCOL).bytecode + arguments)
+
+
+DECADE = 10 * 365 * 86_400
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"supply": 1},
+        {"supply": 2**128 - 1},
+        {"validator_stake": 1, "challenger_stake": 1, "base_penalty": 1, "least_reward": 1},
+        {"validator_stake": 2**96 - 1, "base_penalty": 2**96 - 1, "least_reward": 2**96 - 1},
+        {"penalty_multiplier": 1, "committee_proportion": 0},
+        {"penalty_multiplier": 2**16, "committee_proportion": 10_000},
+        {"least_committee": 16, "most_committee": 16},
+        {"least_committee": 1, "most_committee": 1},
+        {"least_electorate": 2, "seed_delay": 1},
+        {"least_electorate": 2**32 - 1, "seed_delay": 128},
+        {"join_window": 1, "least_training": 1, "most_training": 1},
+        {"join_window": DECADE, "least_training": DECADE, "most_training": DECADE},
+        {"challenge_window": 2, "vote_window": 1, "dataset_window": 1, "commit_window": 1}
+        | {"reveal_window": 1, "validator_unbonding": 12, "challenger_unbonding": 12},
+    ],
+    ids=lambda changes: ", ".join(f"{name} {value}" for name, value in changes.items()),
+)
+def test_the_front_door_takes_what_the_specification_just_allows(
+    deployed: Contracts, changes: dict[str, int]
+) -> None:
+    settings = constructor_settings(replace(PAPER, **changes))
+    types = [*["address"] * 6, f"({','.join(TYPES)})"]
+    arguments = encode(types, [*["0x" + "11" * 20] * 6, settings])
+
+    with deployed.env.anchor():
+        deployed.deploy("another", ANYWHERE, load_contract(PROTOCOL).bytecode + arguments)
 
 
 def test_an_address_follows_from_account_and_nonce() -> None:

@@ -6,7 +6,7 @@ Effects, events and refusals of every other call are compared in `test_agreement
 from typing import Any
 
 import pytest
-from tests.contracts.conftest import Tick
+from tests.contracts.scene import Tick
 from tests.contracts.twins import Twins
 from tests.unit.vectors.reading import DATASET
 

@@ -5,130 +5,16 @@ Each line is one: the stage that a job has reached, the reason, and the call tha
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.contracts.conftest import Tick
-from tests.contracts.twins import Twins
-from tests.unit.vectors.reading import DATASET, SALT, order
+from tests.contracts.scene import EMPTY, SCORES, Scene, reveal
+from tests.unit.vectors.reading import DATASET, SALT
 
 from scatter.lifecycle import reasons as r
-from scatter.lifecycle.commitments import commit_to_scores
 from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.errors import Refused
-from scatter.mechanism.units import MOST_STAKE, UNIT, Address
-
-EMPTY = bytes(32)
-SCORES = (9_000, 8_000, 4_000)
-
-
-@dataclass
-class Scene:
-    """A job, its people, and a clock."""
-
-    both: Twins
-    tick: Tick
-    requester: Address
-    stranger: Address
-    trainers: list[Address]
-    validators: list[Address]
-    challengers: list[Address]
-
-    def create(self, **changes: Any) -> None:
-        self.both.create(changes.pop("by", self.stranger), self.tick(), **order(**changes))
-
-    def do(
-        self, call: str, by: Address, *arguments: Any, seconds: int = 0, blocks: int = 0
-    ) -> None:
-        getattr(self.both, call)(by, *arguments, self.tick(seconds, blocks))
-
-    def at(
-        self, call: str, by: Address, *arguments: Any, seconds: int = 0, blocks: int = 0
-    ) -> None:
-        """The same, on job 1."""
-        self.do(call, by, 1, *arguments, seconds=seconds, blocks=blocks)
-
-    # The way to the stages
-
-    def nothing(self) -> None:
-        pass
-
-    def opened(self) -> None:
-        self.create(by=self.requester)
-
-    def joined(self) -> None:
-        self.opened()
-        for trainer in self.trainers:
-            self.at("join", trainer, UNIT)
-
-    def training(self) -> None:
-        self.joined()
-        self.at("start", self.requester)
-
-    def already(self) -> None:
-        self.training()
-        self.at("submit_model", self.trainers[0], DATASET, DATASET)
-
-    def trained(self) -> None:
-        self.training()
-        for trainer in self.trainers:
-            self.at("submit_model", trainer, DATASET, DATASET)
-
-    def unmanned(self) -> None:
-        for validator in self.validators:
-            self.do("request_unstake", validator)
-        self.trained()
-
-    def drawn(self) -> None:
-        self.trained()
-        self.at("draw_committee", self.stranger, blocks=3)
-
-    def published(self) -> None:
-        self.trained()
-        self.at("publish_dataset", self.requester, DATASET, SALT)
-
-    def scoring(self) -> None:
-        self.drawn()
-        self.at("publish_dataset", self.requester, DATASET, SALT)
-
-    def committed(self) -> None:
-        self.scoring()
-        first, second, third = self.validators
-        for member in (first, second):
-            self.at("commit_scores", member, commit_to_scores(1, member, SCORES, SALT))
-        self.at("refrain", third)
-
-    def scored(self) -> None:
-        self.committed()
-        for member in self.validators[:2]:
-            self.at("reveal_scores", self.stranger, member, SCORES, SALT)
-
-    def silenced(self) -> None:
-        self.committed()
-        self.at("reveal_scores", self.stranger, self.validators[0], SCORES, SALT)
-        self.tick(seconds=60)
-
-    def accused(self) -> None:
-        self.scored()
-        self.at("accuse", self.challengers[0], self.trainers[0])
-
-    def upheld(self) -> None:
-        self.accused()
-        self.at("vote", self.challengers[1], self.trainers[0], True)
-
-    def lonely(self) -> None:
-        for challenger in self.challengers[1:]:
-            self.do("request_unstake", challenger)
-        self.scored()
-
-    def over(self) -> None:
-        self.scored()
-        self.at("settle", self.stranger, seconds=10)
-
-
-def reveal(s: Scene, scores: tuple[int, ...], of: Address | None = None, seconds: int = 0) -> None:
-    s.at("reveal_scores", s.stranger, of or s.validators[0], scores, SALT, seconds=seconds)
+from scatter.mechanism.units import MOST_STAKE, UNIT
 
 
 def accuse_and_vote_oneself(s: Scene) -> None:
@@ -161,6 +47,15 @@ LINES: list[Line] = [
     ("nothing", r.BALANCE_TOO_LOW, lambda s: s.create(reward=100_001 * UNIT)),
     ("nothing", r.NO_SUCH_JOB, lambda s: s.at("join", s.stranger, UNIT)),
     ("opened", r.NO_SUCH_JOB, lambda s: s.do("settle", s.stranger, 2)),
+    ("opened", r.NO_SUCH_JOB, lambda s: s.do("commit_scores", s.validators[0], 2, SALT)),
+    ("opened", r.NO_SUCH_JOB, lambda s: s.do("refrain", s.validators[0], 2)),
+    (
+        "opened",
+        r.NO_SUCH_JOB,
+        lambda s: s.do("reveal_scores", s.stranger, 2, s.validators[0], SCORES, SALT),
+    ),
+    ("opened", r.NO_SUCH_JOB, lambda s: s.do("accuse", s.challengers[0], 2, s.requester)),
+    ("opened", r.NO_SUCH_JOB, lambda s: s.do("vote", s.challengers[0], 2, s.requester, True)),
     ("opened", r.REQUESTER_CANNOT_JOIN, lambda s: s.at("join", s.requester, UNIT)),
     ("opened", r.STAKE_BELOW_THE_LEAST, lambda s: s.at("join", s.stranger, 0)),
     ("opened", r.STAKE_TOO_LARGE, lambda s: s.at("join", s.stranger, MOST_STAKE + 1)),
@@ -254,6 +149,11 @@ LINES: list[Line] = [
     ),
     ("accused", r.ALREADY_ACCUSED, lambda s: s.at("accuse", s.challengers[1], s.trainers[0])),
     ("accused", r.ALREADY_VOTED, lambda s: s.at("vote", s.challengers[0], s.trainers[0], False)),
+    (
+        "accused",
+        r.ALREADY_VOTED,
+        lambda s: twice(s.at, "vote", s.challengers[1], s.trainers[0], False),
+    ),
     ("accused", r.NOT_AN_ELECTOR, lambda s: s.at("vote", s.stranger, s.trainers[0], True)),
     (
         "accused",
@@ -289,6 +189,7 @@ LINES: list[Line] = [
     ("nothing", r.NO_ROLE, lambda s: s.do("request_unstake", s.stranger)),
     ("nothing", r.NO_ROLE, lambda s: s.do("withdraw", s.stranger)),
     ("nothing", r.NOT_LEAVING, lambda s: s.do("withdraw", s.validators[0])),
+    ("nothing", r.NOT_LEAVING, lambda s: s.do("withdraw", s.validators[1])),
     ("unmanned", r.ALREADY_LEAVING, lambda s: s.do("request_unstake", s.validators[0])),
     ("unmanned", r.STILL_UNBONDING, lambda s: s.do("withdraw", s.validators[0], seconds=389)),
     (
@@ -298,19 +199,6 @@ LINES: list[Line] = [
     ),
     ("already", r.ALREADY_SUBMITTED, lambda s: s.at("submit_model", s.trainers[0], SALT, SALT)),
 ]
-
-
-@pytest.fixture
-def scene(
-    both: Twins,
-    tick: Tick,
-    requester: Address,
-    stranger: Address,
-    trainers: list[Address],
-    validators: list[Address],
-    challengers: list[Address],
-) -> Scene:
-    return Scene(both, tick, requester, stranger, trainers, validators, challengers)
 
 
 @pytest.mark.parametrize(

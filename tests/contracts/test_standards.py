@@ -11,8 +11,8 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from tests.contracts import test_token
-from tests.contracts.conftest import Tick
-from tests.contracts.deployed import Log
+from tests.contracts.deployed import Log, encode_call
+from tests.contracts.scene import Tick
 from tests.contracts.test_token import OWNER
 from tests.contracts.twins import Twins
 
@@ -83,6 +83,14 @@ class TestErc20:
         data = keccak(text=f"{function}(address,uint256)")[:4]
         data += encode(["address", "uint256"], [stranger, 1])
         answer = both.contracts._execute(requester, TOKEN, data, write=True)
+        assert answer.output == (1).to_bytes(32, "big")
+
+    def test_success_of_transfer_from_must_be_returned_as_true(
+        self, both: Twins, requester: Address, stranger: Address
+    ) -> None:
+        self.call(both, requester, "approve", stranger, 1)
+        data = encode_call(TOKEN, "transferFrom", [requester, stranger, 1])
+        answer = both.contracts._execute(stranger, TOKEN, data, write=True)
         assert answer.output == (1).to_bytes(32, "big")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
-from tests.contracts.conftest import Tick
+from tests.contracts.scene import Tick
 from tests.contracts.twins import Twins
 from tests.unit.vectors.reading import START
 

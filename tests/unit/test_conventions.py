@@ -21,6 +21,7 @@ EVERYTHING = [
     *sorted((ROOT / "tools").rglob("*.py")),
     *sorted((ROOT / "examples").rglob("*.py")),
     *sorted((ROOT / "benchmarks").rglob("*.py")),
+    *sorted((ROOT / "mutation").rglob("*.py")),
 ]
 
 MOST_LINES = 450
