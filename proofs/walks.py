@@ -44,6 +44,10 @@ class Walks:
         """Of the contracts; what merely happened in them is not one."""
         return sum(self.done[name] + self.refused[name] for name in expected_calls())
 
+    @property
+    def refusals(self) -> int:
+        return sum(self.refused.values())
+
 
 def expected_calls() -> list[str]:
     """All that anybody may call to change something, by the interfaces; and the trespass."""
@@ -110,8 +114,9 @@ def _failures(output: str, runs: int) -> list[str]:
 
 
 def _sequence(result: dict[str, Any]) -> str:
+    """The last calls before it; the seed plays all of them again."""
     calls = (result.get("counterexample") or {}).get("Sequence") or [0, []]
-    return "".join(f"\n    {call['func_name']}({call['args']})" for call in calls[1])
+    return "".join(f"\n    {call['func_name']}({call['args']})" for call in calls[1][-5:])
 
 
 def _add_runs(walks: Walks, path: Path, runs: int) -> None:

@@ -135,6 +135,7 @@ abstract contract Books is World {
         require(act == "register" && who == caller, "a role without its holder's word");
         paidIn[who] = before.balance - later.balance;
         require(later.stake == paidIn[who], "a stake is not what was paid in");
+        require(later.stake >= leastStakes[later.role - 1], "a stake is below the least");
         require(later.free == 0, "a new role is leaving");
         require(later.offences >= offences[who][later.role], "an offence was forgotten");
         offences[who][later.role] = later.offences;

@@ -20,7 +20,16 @@ interface Cheats {
     function getRecordedLogs() external returns (Log[] memory);
     function toString(uint256 number) external pure returns (string memory);
     function writeLine(string calldata path, string calldata line) external;
+    function load(address account, bytes32 slot) external view returns (bytes32);
+    function store(address account, bytes32 slot, bytes32 word) external;
     function assume(bool condition) external pure;
 }
 
+/// What halmos alone answers.
+interface Symbols {
+    function enableSymbolicStorage(address account) external;
+    function createBytes(uint256 length, string memory name) external pure returns (bytes memory);
+}
+
+Symbols constant svm = Symbols(0xF3993A62377BCd56AE39D773740A5390411E8BC9);
 Cheats constant vm = Cheats(0x7109709ECfa91a80626fF3989D68f67F5b1DD12D);

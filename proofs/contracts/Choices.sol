@@ -10,7 +10,6 @@ abstract contract Choices is Books {
     struct Accusation {
         uint256 job;
         address target;
-        address accuser;
     }
 
     mapping(uint256 job => mapping(address member => uint256)) internal slips;
@@ -130,7 +129,7 @@ abstract contract Choices is Books {
     /// An accusation in a job that is not over; of the late ones if there are several.
     function _accusation() internal returns (Accusation memory) {
         uint256 count = accusations.length;
-        if (count == 0 || astray) return Accusation(_job(6), _someone(), address(0));
+        if (count == 0 || astray) return Accusation(_job(6), _someone());
         uint256 back = _below(count < 4 ? count : 4);
         return accusations[count - 1 - back];
     }

@@ -15,6 +15,7 @@ bytes32 constant SALT = "salt";
 contract Hands is Choices {
     mapping(uint256 job => uint256) private models;
     mapping(uint256 job => uint256) private leastOf;
+    mapping(uint256 job => mapping(address target => address)) private accusers;
     Accusation[] private upheld;
 
     constructor(bytes[7] memory arguments) World(arguments) {}
@@ -122,7 +123,8 @@ contract Hands is Choices {
         address target = _below(2) == 0 ? _trainer(job) : _with(1 + _below(2));
         address accuser = _with(CHALLENGER);
         if (_quietly("accuse", accuser, abi.encodeCall(Protocol.accuse, (job, target)))) {
-            accusations.push(Accusation(job, target, accuser));
+            accusations.push(Accusation(job, target));
+            accusers[job][target] = accuser;
         }
     }
 
@@ -134,7 +136,7 @@ contract Hands is Choices {
         if (!change.allowed) return;
         if (before || !reputation.condemned(a.job, a.target)) return _nothingMoved(change);
         upheld.push(a);
-        _condemned(change, a.job, a.target, a.accuser);
+        _condemned(change, a.job, a.target, accusers[a.job][a.target]);
     }
 
     // Roles
