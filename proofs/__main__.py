@@ -31,12 +31,12 @@ def main() -> int:
     write_compiled()
     failures = []
     if asked.only != "theorems":
-        print(f"{asked.calls:,} calls by forge: about seven minutes a million on one core ...")
+        print(f"{asked.calls:,} calls by forge: some minutes a million ...", flush=True)
         walks = walk(forge, modules, asked.calls, asked.seed)
         show_walks(walks)
         failures += walks.failures
     if asked.only != "walks":
-        print("\nTheorems by halmos: minutes ...", flush=True)
+        print("\nTheorems by halmos: some minutes ...", flush=True)
         proofs = prove(forge, modules, halmos)
         show_proofs(proofs)
         failures += proofs.failures

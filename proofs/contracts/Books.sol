@@ -19,6 +19,7 @@ abstract contract Books is World {
     /// What one call did.
     struct Change {
         bool allowed;
+        bytes32 reason;
         int256[CROWD] gains;
         uint256 gained;
         uint256 paid;
@@ -70,6 +71,7 @@ abstract contract Books is World {
         if (!change.allowed) {
             _count(refused, act);
             require(bytes4(answer) == bytes4(keccak256("Error(string)")), "a call failed without a reason");
+            change.reason = keccak256(answer);
             return change;
         }
         _count(done, act);

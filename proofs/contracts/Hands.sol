@@ -207,14 +207,19 @@ contract Hands is Choices {
 
     function transfer(uint256 seed) public drawn(seed) {
         address from = _someone();
-        address to = astray ? (_below(2) == 0 ? address(0) : address(token)) : _someone();
+        uint256 wrong = _below(8);
+        address to = wrong == 0 ? address(0) : wrong == 1 ? address(token) : _someone();
         _hand("Scatter.transfer", from, from, abi.encodeCall(Token.transfer, (to, _little(from))));
     }
 
     function transferFrom(uint256 seed) public drawn(seed) {
         (address owner, address spender) = _spender();
-        bytes memory data = abi.encodeCall(Token.transferFrom, (owner, _someone(), _little(owner)));
-        _hand("Scatter.transferFrom", spender, owner, data);
+        (uint256 amount, uint256 allowed) = (_little(owner), token.allowance(owner, spender));
+        bytes memory data = abi.encodeCall(Token.transferFrom, (owner, _someone(), amount));
+        if (!_hand("Scatter.transferFrom", spender, owner, data)) return;
+        require(allowed >= amount, "more was spent than was allowed");
+        uint256 left = allowed == type(uint256).max ? allowed : allowed - amount;
+        require(token.allowance(owner, spender) == left, "an allowance was not used up");
     }
 
     function approve(uint256 seed) public drawn(seed) {
@@ -258,7 +263,8 @@ contract Hands is Choices {
             data = abi.encodePacked(data, _below(2));
         }
         Change memory change = _send("trespass", _someone(), address(0), seven[uint8(INNER_CALLS[start])], data);
-        require(!change.allowed, "somebody came in past the front door");
+        bytes memory refusal = abi.encodeWithSignature("Error(string)", "protocol: only by its front door");
+        require(change.reason == keccak256(refusal), "somebody came in past the front door");
     }
 
     /// Who was condemned in a job stays so.
@@ -314,11 +320,12 @@ contract Hands is Choices {
         return change.allowed;
     }
 
-    function _hand(bytes32 act, address caller, address payer, bytes memory data) private {
+    function _hand(bytes32 act, address caller, address payer, bytes memory data) private returns (bool) {
         Change memory change = _send(act, caller, payer, address(token), data);
-        if (!change.allowed) return;
+        if (!change.allowed) return false;
         _handed(change);
         require(change.gained == change.paid, "what one gave the other did not get");
+        return true;
     }
 
     function _endingPerhaps(bytes32 act, uint256 job, bytes memory data) private {

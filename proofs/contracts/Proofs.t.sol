@@ -50,7 +50,9 @@ abstract contract Proofs {
 
     /// Which of the token's mappings has, for the known account, a number from some bit on.
     function _slotOf(uint256 number, uint256 low) internal view returns (uint256 slot) {
-        while (uint256(vm.load(address(token), _key(slot, KNOWN))) >> low != number) slot++;
+        while (uint256(vm.load(address(token), _key(slot, KNOWN))) >> low != number) {
+            require(++slot < 64, "the token does not keep that number");
+        }
     }
 
     function _key(uint256 slot, address account) internal pure returns (bytes32) {
@@ -239,14 +241,17 @@ contract AnyState is Proofs {
     }
 }
 
-/// Equation 8 for every stake and every number of earlier offences, and what becomes of the fine.
+/// Equation 8 for every stake, whatever earlier fines left of it, and every number of earlier offences; and what
+/// becomes of the fine. Both are written into the storage of somebody who is leaving.
 contract Equation8 is Proofs {
     address private constant WHO = address(0xb0b);
     uint256 private offences;
+    uint256 private roles;
 
     function setUp() external {
         _deploy();
         _registerKnown();
+        roles = _slotOf(STAKE, 160);
         token.punish(1, KNOWN, 64, KNOWN);
         offences = _slotOf(1, 0);
         require(token.lottery() == 0, "the accuser did not win the whole pool");
@@ -261,12 +266,14 @@ contract Equation8 is Proofs {
     }
 
     function _penalty(uint256 role, uint256 part, uint256 stake, uint256 count, uint256 word) private {
-        vm.assume(stake >= STAKE && count < 2 ** 128 - 1);
+        vm.assume(count < 2 ** 128 - 1);
         vm.prank(TREASURY);
-        token.transfer(WHO, stake);
-        token.register(WHO, role, stake);
+        token.transfer(WHO, STAKE);
+        token.register(WHO, role, STAKE);
         token.requestUnstake(WHO);
         vm.store(address(token), _key(offences, WHO), bytes32(word));
+        uint256 record = uint256(vm.load(address(token), _key(roles, WHO)));
+        vm.store(address(token), _key(roles, WHO), bytes32(record ^ ((STAKE ^ stake) << 160)));
         token.punish(1, WHO, part, address(0));
 
         Holding memory h = _of(WHO);
