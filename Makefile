@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo simulate test check bench nightly mutate clean lock reference attacks gas
+.PHONY: demo simulate test check bench nightly mutate prove clean lock reference attacks gas
 
 demo: $(VENV)/.node ## A real federated job with twelve nodes on this machine
 	@$(BIN)/scatter demo
@@ -32,6 +32,9 @@ mutate: $(VENV)/.dev ## Puts faults into the contracts, one at a time: does a te
 
 MUTATE := --sample 620
 
+prove: $(VENV)/.prove ## A second engine: a million random calls by forge, and what halmos proves
+	@$(BIN)/python -m proofs
+
 # pip alone cannot install libp2p beside a fastecdsa that has wheels (docs/decisions/0002), so the
 # pinned list is installed as it stands, without resolving.
 $(VENV)/bin/python:
@@ -55,6 +58,17 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.node
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# In folders of their own: halmos is AGPL, a tool and no part of Scatter (docs/decisions/0015).
+$(VENV)/.prove: proofs/package.json requirements/halmos.txt $(VENV)/.node
+	@command -v npm >/dev/null || { echo "forge and solc come with npm; install npm and node 18 or newer."; exit 1; }
+	@echo "Installing forge, solc and halmos into $(VENV)/prove ..."
+	@mkdir -p $(VENV)/prove
+	@cp proofs/package.json $(VENV)/prove
+	@npm install --silent --no-audit --no-fund --prefix $(VENV)/prove
+	@$(BIN)/python -m venv $(VENV)/prove/halmos
+	@$(VENV)/prove/halmos/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/halmos.txt
+	@touch $@
+
 gas: $(VENV)/.dev ## Writes the tables of gas in docs/contracts.md anew; needs anvil
 	@$(BIN)/python -m tools.gas_page
 
@@ -68,10 +82,11 @@ lock: ## Pins every dependency anew
 	uv pip compile -q pyproject.toml --extra dev --extra postgres --extra sim $(LOCK) -o requirements/dev.txt
 	uv pip compile -q pyproject.toml -c requirements/dev.txt $(LOCK) -o requirements/node.txt
 	echo matplotlib | uv pip compile -q - -c requirements/dev.txt $(LOCK) -o requirements/sim.txt
+	echo halmos==0.3.3 | uv pip compile -q - $(LOCK) -o requirements/halmos.txt
 
 LOCK := --universal --python-version 3.11 --override requirements/overrides.txt --generate-hashes \
         --no-emit-index-url --no-annotate --prerelease=if-necessary-or-explicit \
         --custom-compile-command "make lock"
 
 clean: ## Removes what the other commands made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .mutation.jsonl demo-out figures dist
+	rm -rf $(VENV) proofs/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .mutation.jsonl demo-out figures dist
