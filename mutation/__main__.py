@@ -40,6 +40,7 @@ def main() -> int:
         print(*(m.name for m in chosen), sep="\n")
         return 0
     known = read_outcomes(options.results)
+    tests = [*TESTS, MACHINE] if options.again else TESTS
     if options.again:
         excuses = read_excuses(EXCUSED)
         alive = {k for k, outcome in known.items() if not outcome.killer}
@@ -49,7 +50,6 @@ def main() -> int:
     print(f"{len(chosen)} mutants, {len(todo)} to try", flush=True)
     if todo:
         write_artefacts()
-        tests = [*TESTS, MACHINE] if options.machine else TESTS
         require_sound(tests, options.results)
         run(todo, tests, options.results, options.processes)
     return report(every, chosen, options.results)
@@ -62,7 +62,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of that chance")
     parser.add_argument("--only", default="", help="mutants whose name has this text")
     parser.add_argument(
-        "--again", action="store_true", help="try survivors that nothing excuses again, longer"
+        "--again",
+        action="store_true",
+        help="try survivors that nothing excuses again, by the machine too",
     )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="name the mutants, try none")

@@ -168,6 +168,17 @@ def test_one_in_twenty_may_be_excused_and_not_two(contracts, excused, results, c
     assert command.report(mutants, mutants, results) == 0
 
 
+@pytest.mark.parametrize("more", [[], ["--again"]])
+def test_a_run_that_has_tried_everything_only_reports(
+    contracts, excused, results, monkeypatch, capsys, more
+):
+    mutants = end_all_but([], contracts, results)
+    monkeypatch.setattr("sys.argv", ["mutation", "--results", str(results), *more])
+
+    assert command.main() == 0
+    assert f"{len(mutants)} mutants, 0 to try" in capsys.readouterr().out
+
+
 def test_an_excuse_for_a_mutant_that_is_gone_is_wrong(contracts, excused, results, capsys):
     mutants = end_all_but([], contracts, results)
     excused.write_text("[[excused]]\nmutant = 'Small.vy gone'\nreason = 'So.'\n")
