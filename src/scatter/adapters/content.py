@@ -15,7 +15,6 @@ from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
-import httpx
 
 from scatter.adapters.blockstore import BlockStore, cut_folder, write_folder
 from scatter.adapters.fetched import FetchedFolders, NoRoom
@@ -119,19 +118,13 @@ class StoredContent:
         """Asks one source after the other; returns what went wrong."""
         keep = partial(self._fetched.put, name)
         failures = [] if sources else ["no gateway is known."]
-        async with httpx.AsyncClient(
-            follow_redirects=False,
-            trust_env=False,
-            verify=self._certificates,
-            timeout=self._patience.window_seconds,
-        ) as client:
-            for source in sources[:_MOST_SOURCES]:
-                if not walk.wanted:
-                    break
-                try:
-                    await download(client, source, walk, keep, self._patience)
-                except (GatewayRefused, GatewayLacks) as error:
-                    failures.append(f"{source[:80]!r}: {error}")
+        for source in sources[:_MOST_SOURCES]:
+            if not walk.wanted:
+                break
+            try:
+                await download(source, walk, keep, self._patience, self._certificates)
+            except (GatewayRefused, GatewayLacks) as error:
+                failures.append(f"{source[:80]!r}: {error}")
         return failures
 
     @cached_property

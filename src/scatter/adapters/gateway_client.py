@@ -7,8 +7,9 @@ Source: the Trustless Gateway specification of IPFS.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -16,6 +17,7 @@ from typing import Final
 import anyio.to_thread
 import httpx
 
+from scatter.adapters.web_line import Answer, BrokenOff, Unreachable, WebServer
 from scatter.ports.content import ContentNotFound, ContentRefused
 from scatter.unixfs.car import CarReader
 from scatter.unixfs.cid import Cid
@@ -26,8 +28,6 @@ CAR: Final = "application/vnd.ipld.car"
 RAW: Final = "application/vnd.ipld.raw"
 
 _BLOCKS_AT_ONCE: Final = 8
-_BATCH_BYTES: Final = 1 << 20
-"""Of an archive, verified and written in one go, off the event loop."""
 _CANNOT_ARCHIVE: Final = (400, 406, 415, 501)
 _MOST_ADDRESS: Final = 256
 
@@ -56,14 +56,16 @@ Keep = Callable[[Cid, bytes], None]
 
 
 async def download(
-    client: httpx.AsyncClient, base: str, walk: Walk, keep: Keep, patience: Patience
+    base: str, walk: Walk, keep: Keep, patience: Patience, certificates: ssl.SSLContext
 ) -> None:
     """Gets what `walk` wants from the gateway at `base`; `keep` runs in a thread.
 
-    `client` must not follow redirects. Raises GatewayRefused or GatewayLacks when something is
-    still wanted afterwards, NodeRefused when the folder itself breaks a bound.
+    Raises GatewayRefused or GatewayLacks when something is still wanted afterwards, NodeRefused
+    when the folder itself breaks a bound.
     """
-    source = _Source(client, _checked(base), walk, keep, patience)
+    url = _checked(base)
+    server = WebServer(url, certificates, patience.window_seconds)
+    source = _Source(server, url.raw_path.decode().rstrip("/"), walk, keep, patience)
     try:
         if 2 * walk.bytes_wanted > walk.total:
             try:
@@ -76,13 +78,15 @@ async def download(
         raise GatewayRefused(str(error)) from error
     except TimeoutError as error:
         raise GatewayRefused("It is too slow.") from error
-    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+    except Unreachable as error:
         raise GatewayLacks("It does not answer.") from error
-    except (httpx.HTTPError, httpx.StreamError) as error:
-        raise GatewayRefused(f"It broke off: {error or type(error).__name__}.") from error
+    except BrokenOff as error:
+        raise GatewayRefused(f"It broke off: {error}.") from error
+    finally:
+        server.close()
 
 
-def _checked(base: str) -> str:
+def _checked(base: str) -> httpx.URL:
     """A base address to which `/ipfs/...` may be appended."""
     try:
         url = httpx.URL(base if len(base) <= _MOST_ADDRESS else "")
@@ -96,17 +100,17 @@ def _checked(base: str) -> str:
         or url.fragment
     ):
         raise GatewayRefused("Its address must be http(s)://host[:port][/path], nothing else.")
-    return str(url).rstrip("/")
+    return url
 
 
 class _Source:
     """One gateway, while it is asked for one folder."""
 
     def __init__(
-        self, client: httpx.AsyncClient, base: str, walk: Walk, keep: Keep, patience: Patience
+        self, server: WebServer, path: str, walk: Walk, keep: Keep, patience: Patience
     ) -> None:
-        self.client = client
-        self.base = base
+        self.server = server
+        self.path = path
         self.walk = walk
         self.keep = keep
         self.patience = patience
@@ -114,18 +118,23 @@ class _Source:
     async def archive(self) -> None:
         """Reads the folder as one archive, until nothing more is wanted."""
         accept = f"{CAR}; version=1; order=dfs; dups=n"
-        async with self._answer(self.walk.root, "car", accept, CAR) as response:
+        received = 0
+        async with self._answer(self.walk.root, "car", accept, CAR) as answer:
             reader = CarReader(self.walk.root)
             taking: asyncio.Task[None] | None = None
             try:
-                # The next batch arrives while the last one is verified and written.
-                async with aclosing(self._batches(response)) as batches:
-                    async for batch in batches:
-                        if taking is not None:
-                            await taking
-                        if not self.walk.wanted:
-                            return
-                        taking = asyncio.create_task(self._take_archive(reader, batch))
+                # The next bytes arrive while the last ones are verified and written.
+                while data := await self._read(answer):
+                    received += len(data)
+                    # Twice the folder, for an archive may repeat blocks and names each of them;
+                    # how large it is shows with its first blocks.
+                    if received > 2 * self.walk.total + 2 * MOST_BLOCK_BYTES:
+                        raise GatewayRefused("It sends more than the folder can hold.")
+                    if taking is not None:
+                        await taking
+                    if not self.walk.wanted:
+                        return
+                    taking = asyncio.create_task(self._take_archive(reader, data))
             finally:
                 if taking is not None:
                     await taking
@@ -144,29 +153,13 @@ class _Source:
                 await anyio.to_thread.run_sync(self._take, cid, answer)
 
     async def _block(self, cid: Cid) -> bytes:
-        async with self._answer(cid, "raw", RAW, RAW) as response:
+        async with self._answer(cid, "raw", RAW, RAW) as answer:
             block = bytearray()
-            async with aclosing(self._pieces(response)) as pieces:
-                async for piece in pieces:
-                    block += piece
-                    if len(block) > MOST_BLOCK_BYTES:
-                        raise GatewayRefused(f"It sends more than 2 MiB as block {cid}.")
+            while piece := await self._read(answer):
+                block += piece
+                if len(block) > MOST_BLOCK_BYTES:
+                    raise GatewayRefused(f"It sends more than 2 MiB as block {cid}.")
             return bytes(block)
-
-    async def _batches(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """The body of an archive in pieces of a megabyte, as long as it can be one."""
-        received, batch = 0, bytearray()
-        async with aclosing(self._pieces(response)) as pieces:
-            async for piece in pieces:
-                received += len(piece)
-                # Twice the folder, for an archive may repeat blocks and names each of them.
-                if received > 2 * self.walk.total + 2 * MOST_BLOCK_BYTES:
-                    raise GatewayRefused("It sends more than the folder can hold.")
-                batch += piece
-                if len(batch) >= _BATCH_BYTES:
-                    yield bytes(batch)
-                    batch.clear()
-        yield bytes(batch)
 
     async def _take_archive(self, reader: CarReader, data: bytes) -> None:
         def take() -> None:
@@ -182,49 +175,31 @@ class _Source:
     @asynccontextmanager
     async def _answer(
         self, cid: Cid, form: str, accept: str, media_type: str
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> AsyncIterator[Answer]:
         """The gateway's answer, once its head was found to be in order."""
-        request = self.client.build_request(
-            "GET",
-            f"{self.base}/ipfs/{cid}?format={form}",
-            headers={"Accept": accept, "Accept-Encoding": "identity"},
-        )
+        target = f"{self.path}/ipfs/{cid}?format={form}"
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        async with self.server.get(target, headers, self.patience.window_seconds) as answer:
+            _check_head(answer, media_type)
+            yield answer
+
+    async def _read(self, answer: Answer) -> bytes:
+        """More of the body, none at its end. Raises TimeoutError when it drips."""
         async with asyncio.timeout(self.patience.window_seconds):
-            response = await self.client.send(request, stream=True)
-        try:
-            _check_head(response, media_type)
-            yield response
-        finally:
-            await response.aclose()
-
-    async def _pieces(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """The body as it comes. Raises TimeoutError when it drips."""
-        clock = asyncio.get_running_loop()
-        window, brought = clock.time() + self.patience.window_seconds, 0
-        async with aclosing(response.aiter_raw()) as pieces:  # type: ignore[type-var]
-            while True:
-                try:
-                    async with asyncio.timeout_at(window):
-                        piece = await anext(pieces)
-                except StopAsyncIteration:
-                    return
-                yield piece
-                brought += len(piece)
-                if brought >= self.patience.least_bytes:
-                    window, brought = clock.time() + self.patience.window_seconds, 0
+            return await answer.read(self.patience.least_bytes)
 
 
-def _check_head(response: httpx.Response, media_type: str) -> None:
-    if response.is_redirect:
+def _check_head(answer: Answer, media_type: str) -> None:
+    if 300 <= answer.status < 400:
         raise GatewayRefused("It redirects; give the address that it points to.")
-    if media_type == CAR and response.status_code in _CANNOT_ARCHIVE:
+    if media_type == CAR and answer.status in _CANNOT_ARCHIVE:
         raise _NoArchives
-    if response.status_code != 200:
-        raise GatewayLacks(f"It answers {response.status_code}.")
-    sent = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if answer.status != 200:
+        raise GatewayLacks(f"It answers {answer.status}.")
+    sent = answer.header("Content-Type").partition(";")[0].strip().lower()
     if sent != media_type:
         if media_type == CAR:
             raise _NoArchives
         raise GatewayRefused(f"It sends {sent[:40]!r} instead of {media_type}.")
-    if response.headers.get("Content-Encoding", "identity") != "identity":
+    if answer.header("Content-Encoding", "identity") != "identity":
         raise GatewayRefused("It sends a compressed body, which was not asked for.")
