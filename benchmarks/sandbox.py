@@ -67,7 +67,7 @@ def measure(folder: Path) -> list[Row]:
     (folder / "data").mkdir()
     (folder / "job" / "job.toml").write_text(JOB)
     (folder / "job" / "train.py").write_text(CODE)
-    rows = _rows(folder, PlainProcess(), "python -c pass", NOTHING, IMPORTS)
+    rows = _rows(folder, PlainProcess.open(), "python -c pass", NOTHING, IMPORTS)
     try:
         bubblewrap = Bubblewrap.open()
     except SandboxUnavailable:

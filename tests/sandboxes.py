@@ -25,7 +25,7 @@ OPENERS = {
     "docker-runc": partial(DockerEngine.open, DOCKER_RUNC),
     "gvisor": GVisor.open,
     "bubblewrap": Bubblewrap.open,
-    "plain": lambda *_: PlainProcess(),
+    "plain": lambda folder=None, *_: PlainProcess.open(folder),
 }
 
 WALLED = [

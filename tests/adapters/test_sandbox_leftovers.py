@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,9 +34,13 @@ asyncio.run(sandbox.run(Task("train", here / "job", here / "data", here / "out")
 JOB = 'name="x"\nkind="train"\ntopic="x"\nruntime="numpy"\n[model]\nw={dtype="float32",shape=[1]}\n'
 
 
-@pytest.mark.needs_gvisor
 @pytest.mark.parametrize(
-    "name", ["gvisor", pytest.param("docker-gvisor", marks=pytest.mark.needs_docker)]
+    "name",
+    [
+        "plain",
+        pytest.param("gvisor", marks=pytest.mark.needs_gvisor),
+        pytest.param("docker-gvisor", marks=[pytest.mark.needs_gvisor, pytest.mark.needs_docker]),
+    ],
 )
 def test_a_node_that_starts_again_removes_what_it_left_when_it_was_killed(name, tmp_path):
     open_for_test(name)
@@ -51,8 +56,8 @@ def test_a_node_that_starts_again_removes_what_it_left_when_it_was_killed(name, 
         wait_until(lambda: traces(name, state))
         node.send_signal(signal.SIGKILL)
     assert traces(name, state)
-    if name == "gvisor":
-        wait_until(lambda: not is_named_by_a_process(state))
+    if name in {"plain", "gvisor"}:
+        wait_until(lambda: not is_named_by_a_process(tmp_path))
 
     OPENERS[name](state)
 
@@ -60,6 +65,9 @@ def test_a_node_that_starts_again_removes_what_it_left_when_it_was_killed(name, 
 
 
 def traces(name: str, state: Path) -> list[str]:
+    if name == "plain":
+        runs = Path(tempfile.gettempdir()).glob(f"scatter-run-{owner_of(state)}-*")
+        return [path.name for path in runs]
     if name == "gvisor":
         return [path.name for path in state.glob("scatter-run-*/state/*")] if state.exists() else []
     import docker

@@ -81,7 +81,7 @@ def run(here: Path, verb: str, body: str, models: dict[str, Path]) -> Outcome:
     (here / "job" / f"{verb}.py").write_text(code)
     limits = Limits(wall_seconds=SECONDS_OF_A_LOOP if body == LOOP else SECONDS)
     task = Task(verb, here / "job", here / "data", here / "output", models=models, limits=limits)
-    return asyncio.run(PlainProcess().run(task))
+    return asyncio.run(PlainProcess.open().run(task))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ _OPENERS: dict[str, _Open] = {
     DOCKER_GVISOR.name: partial(DockerEngine.open, DOCKER_GVISOR),
     GVisor.name: GVisor.open,
     Bubblewrap.name: Bubblewrap.open,
-    PlainProcess.name: lambda _folder, _runtimes: PlainProcess(),
+    PlainProcess.name: lambda folder, _runtimes: PlainProcess.open(folder),
 }
 """Strongest first."""
 _ON_REQUEST: dict[str, _Open] = {
