@@ -7,6 +7,7 @@ import pytest
 from tests.adapters.test_content import serving
 
 from scatter.adapters.content import StoredContent
+from scatter.adapters.fetched import LEFT_FREE
 from scatter.ports.content import ContentNotFound, ContentRefused
 from scatter.unixfs.cid import folder_text
 
@@ -113,3 +114,60 @@ async def test_blocks_that_nothing_can_make_room_for_are_refused_with_the_remedy
             await reader.fetch(digest, tmp_path / "into", most_bytes=MOST, sources=[source])
 
     assert disk_of(tmp_path / "reader") == 0
+
+
+class Disk:
+    """A disk of a size, on which nothing lies but a node's files and the copies made of them."""
+
+    def __init__(self, here: Path, size: int) -> None:
+        self.here = here
+        self.size = LEFT_FREE + size
+
+    def free(self) -> int:
+        return self.size - sum(f.stat().st_size for f in self.here.rglob("*") if f.is_file())
+
+
+async def test_a_folder_for_which_the_disk_has_no_room_is_refused_before_it_fills(tmp_path):
+    publisher = StoredContent(tmp_path / "publisher")
+    disk = Disk(tmp_path / "disk", FOLDER_BYTES + 100 * KILOBYTE)
+    reader = StoredContent(disk.here / "reader", free=disk.free)
+    digest = await publisher.add(make_folder(tmp_path, "1"))
+    async with serving(publisher) as source:
+        with pytest.raises(ContentNotFound, match="1,024 MiB free; make room on it"):
+            await reader.fetch(digest, disk.here / "into", most_bytes=MOST, sources=[source])
+        assert disk_of(disk.here / "reader") == 0
+
+        disk.size += FOLDER_BYTES
+        await reader.fetch(digest, disk.here / "into", most_bytes=MOST, sources=[source])
+    assert disk.free() >= LEFT_FREE
+
+
+async def test_folders_not_used_for_longest_make_room_on_the_disk(tmp_path):
+    publisher = StoredContent(tmp_path / "publisher")
+    disk = Disk(tmp_path / "disk", 2 * FOLDER_BYTES + 100 * KILOBYTE)
+    reader = StoredContent(disk.here / "reader", free=disk.free)
+    one, two = [await publisher.add(make_folder(tmp_path, name)) for name in ("1", "2")]
+    async with serving(publisher) as source:
+        for digest in (one, two):
+            await reader.fetch(digest, disk.here / "into", most_bytes=MOST, sources=[source])
+            (disk.here / "into" / "data").unlink()
+            (disk.here / "into").rmdir()
+    assert names(disk.here / "reader") == {folder_text(two)}
+
+
+async def test_a_copy_of_what_is_here_is_not_written_onto_a_full_disk(tmp_path):
+    publisher = StoredContent(tmp_path / "publisher")
+    disk = Disk(tmp_path / "disk", 3 * FOLDER_BYTES)
+    reader = StoredContent(disk.here / "reader", free=disk.free)
+    digest = await publisher.add(make_folder(tmp_path, "1"))
+    async with serving(publisher) as source:
+        await reader.fetch(digest, disk.here / "into", most_bytes=MOST, sources=[source])
+    disk.size -= FOLDER_BYTES
+
+    with pytest.raises(ContentNotFound, match="make room on it"):
+        await reader.fetch(digest, disk.here / "again", most_bytes=MOST)
+    assert names(disk.here / "reader") == {folder_text(digest)}
+
+
+def test_a_node_starts_on_a_full_disk(tmp_path):
+    StoredContent(tmp_path / "reader", free=lambda: 0)

@@ -7,7 +7,7 @@ stopped. All of them together keep to a quota.
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
@@ -42,13 +42,15 @@ class StoredContent:
         quota_bytes: int = QUOTA_BYTES,
         most_fetches: int = 4,
         patience: Patience | None = None,
+        free: Callable[[], int] | None = None,
     ) -> None:
         """Publishes folders of at most `most_bytes`; runs `most_fetches` at once, the rest wait.
 
-        The blocks of others take at most `quota_bytes`.
+        The blocks of others take at most `quota_bytes`, and leave a gigabyte of the disk free;
+        `free` tells how much there is, the disk itself if it is not given.
         """
         self._own = BlockStore(folder / "blocks")
-        self._fetched = FetchedFolders(folder, quota_bytes)
+        self._fetched = FetchedFolders(folder, quota_bytes, free)
         self.blocks = Shelves(self._own, self._fetched)
         """What `scatter.adapters.gateway` serves."""
         self._most_bytes = most_bytes
@@ -142,8 +144,10 @@ class StoredContent:
                 raise _BlockMissing(f"Block {cid} was lost on the way to {into}; fetch again.")
             return block
 
-        if arriving is None and not self.blocks.has(Cid.of_folder(digest)):
-            return False
+        if arriving is None:
+            if not self.blocks.has(Cid.of_folder(digest)):
+                return False
+            self._fetched.make_room_to_write(folder_text(digest))
         try:
             write_folder(read_folder(digest, get, most_bytes), into)
         except _BlockMissing:
