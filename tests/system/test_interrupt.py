@@ -1,4 +1,4 @@
-"""Ctrl-C ends `scatter demo` at whatever moment it comes: soon, quietly, with all its processes."""
+"""Ctrl-C or SIGTERM ends `scatter demo` at whatever moment it comes, with all its processes."""
 
 import os
 import random
@@ -55,10 +55,19 @@ class Demo:
         return found
 
     def interrupt(self) -> None:
-        """Ctrl-C, as a terminal sends it: to the whole group. Nothing may be left in time."""
+        """Ctrl-C, as a terminal sends it: to the whole group."""
         os.killpg(self.process.pid, signal.SIGINT)
+        self._ends(130)
+
+    def terminate(self) -> None:
+        """SIGTERM, as a supervisor sends it: to the one process that it started."""
+        self.process.terminate()
+        self._ends(143)
+
+    def _ends(self, code: int) -> None:
+        """Nothing may be left in time."""
         deadline = time.monotonic() + MOST_SECONDS_TO_END
-        assert self.process.wait(MOST_SECONDS_TO_END) == 130
+        assert self.process.wait(MOST_SECONDS_TO_END) == code
         while left := self.others():
             assert time.monotonic() < deadline, left
         assert self.errors.read_text() == ""
@@ -109,6 +118,13 @@ def test_ctrl_c_ends_everything_quickly_and_quietly(
     wait_until(demo, moment)
 
     demo.interrupt()
+
+
+@pytest.mark.parametrize("moment", [listens, has_begun_a_job])
+def test_sigterm_ends_everything_as_well(demo: Demo, moment: Callable[[Demo], bool]) -> None:
+    wait_until(demo, moment)
+
+    demo.terminate()
 
 
 @pytest.fixture

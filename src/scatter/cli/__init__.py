@@ -7,7 +7,7 @@ Every module imports what its commands need when they run, so that `--help` answ
 import gc
 import sys
 
-from scatter.cli.interrupt import EXIT_CODE, INTERRUPT
+from scatter.cli.interrupt import INTERRUPT
 
 __all__ = ["main"]
 
@@ -30,8 +30,11 @@ def main() -> None:
         INTERRUPT.raise_in_command()
         code = run(sys.argv[1:])
         INTERRUPT.leave_at_once()
+        if INTERRUPT.happened and code:
+            # The command line's library takes every KeyboardInterrupt for a Ctrl-C.
+            code = INTERRUPT.exit_code
     except KeyboardInterrupt:
-        code = EXIT_CODE
+        code = INTERRUPT.exit_code
     # Else the interpreter looks through all there is before it ends: seconds, on a busy machine.
     gc.freeze()
     sys.exit(code)

@@ -1,6 +1,6 @@
 """All commands in one tree, and the one place where a failure becomes a sentence and an exit code.
 
-0 done, 1 it failed (one sentence on stderr), 2 it was not called rightly, 130 interrupted.
+0 done, 1 it failed (one sentence on stderr), 2 it was not called rightly, 130 or 143 a signal.
 """
 
 import errno

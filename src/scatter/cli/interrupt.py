@@ -1,10 +1,11 @@
-"""Ctrl-C, from the first moment of the program to its last: it ends everything, with exit code 130.
+"""Ctrl-C or SIGTERM, from the first moment of the program to its last: either ends everything.
 
 Python's own way, KeyboardInterrupt at any line, is not enough. It is off where whoever started the
 program had it ignored, as a script does with `scatter demo &`; it is lost when it hits a finalizer
 or the callbacks of an import; and what fails because of it, such as a child that heard it too,
-looks like a failure of its own. So SIGINT is taken over here and nowhere else, before anything else
-is imported.
+looks like a failure of its own. SIGTERM ends Python on the spot, and leaves a demo's processes
+behind. So both are taken over here and nowhere else, before anything else is imported. The exit
+code is a shell's: 128 and the number of the signal.
 """
 
 import os
@@ -17,27 +18,38 @@ from scatter.mechanism.errors import ScatterError
 
 T = TypeVar("T")
 
-EXIT_CODE: Final = 130
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """What SIGINT does; it is the process's own, so there is one of it."""
+    """What the two signals do; they are the process's own, so there is one of it."""
 
     def __init__(self) -> None:
-        self.happened = False
+        self.by: int | None = None
+        """The number of the signal that came."""
+
+    @property
+    def happened(self) -> bool:
+        return self.by is not None
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + (self.by or signal.SIGINT)
 
     def leave_at_once(self) -> None:
-        """From now on Ctrl-C ends the process: while it loads, and when its work is done."""
-        signal.signal(signal.SIGINT, _leave)
+        """From now on a signal ends the process: while it loads, and when its work is done."""
+        for number in SIGNALS:
+            signal.signal(number, _leave)
 
     def raise_in_command(self) -> None:
-        """From now on Ctrl-C raises KeyboardInterrupt, so that a command puts its things away."""
-        signal.signal(signal.SIGINT, self._raise)
+        """From now on it raises KeyboardInterrupt, so that a command puts its things away."""
+        for number in SIGNALS:
+            signal.signal(number, self._raise)
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Runs `main`; Ctrl-C cancels it. Raises KeyboardInterrupt once it has put things away.
+        """Runs `main`; a signal cancels it. Raises KeyboardInterrupt once it has put things away.
 
-        Also when it failed after a Ctrl-C, or a KeyboardInterrupt before was lost.
+        Also when it failed after a signal, or a KeyboardInterrupt before was lost.
         """
         import asyncio
 
@@ -45,16 +57,17 @@ class Interrupt:
             this = asyncio.current_task()
             assert this is not None, "a coroutine that runs is in a task"
 
-            def cancel() -> None:
-                self.happened = True
+            def cancel(number: int) -> None:
+                self.by = number
                 this.cancel()
 
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancel)
-            if self.happened:
-                cancel()
+            for number in SIGNALS:
+                asyncio.get_running_loop().add_signal_handler(number, cancel, number)
+            if self.by is not None:
+                cancel(self.by)
             return await main
 
-        before = signal.getsignal(signal.SIGINT)
+        before = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             return asyncio.run(heed())
         except (asyncio.CancelledError, ScatterError, BaseExceptionGroup) as error:
@@ -62,10 +75,11 @@ class Interrupt:
                 raise KeyboardInterrupt from None
             raise
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _raise(self, number: int, frame: FrameType | None) -> NoReturn:
-        self.happened = True
+        self.by = number
         raise KeyboardInterrupt
 
 
@@ -73,7 +87,7 @@ INTERRUPT: Final = Interrupt()
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    os._exit(EXIT_CODE)
+    os._exit(128 + number)
 
 
 def _is_known(error: BaseException, cancelled: type[BaseException]) -> bool:
