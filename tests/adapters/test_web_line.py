@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -12,13 +13,14 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+from anyio import CapacityLimiter
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from scatter.adapters.web_line import BrokenOff, Unreachable, WebServer
+from scatter.adapters.web_line import BrokenOff, Line, Unreachable, WebServer
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -204,6 +206,31 @@ async def test_what_is_cut_off_or_no_http_is_said_to_be_broken_off(answer: bytes
     async with talking(answering(answer)) as server:
         with pytest.raises(BrokenOff):
             await ask(server)
+
+
+@pytest.mark.anyio
+async def test_a_cut_wakes_whoever_waits_for_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        address = full.getsockname()
+        with socket.create_connection(address):
+            base = httpx.URL(f"http://127.0.0.1:{address[1]}")
+            line = Line(base, ssl.create_default_context(), 600.0, CapacityLimiter(1))
+            ended = threading.Event()
+
+            def connect() -> None:
+                try:
+                    line.ask("/", {})
+                finally:
+                    ended.set()
+
+            waiting = asyncio.create_task(line.run(connect))
+            await asyncio.sleep(0.3)
+            assert not ended.is_set(), "nobody accepts"
+            waiting.cancel()
+            line.cut()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert await asyncio.to_thread(ended.wait, 10)
 
 
 @pytest.mark.anyio

@@ -24,6 +24,7 @@ _MOST_WAITING: Final = 8
 """Threads that wait for one server; apart from those that the node shares for its own work."""
 
 T = TypeVar("T")
+S = TypeVar("S", bound=socket.socket)
 
 
 class Unreachable(Exception):
@@ -37,7 +38,7 @@ class BrokenOff(Exception):
 class Answer:
     """A head that has arrived, and the body that follows."""
 
-    def __init__(self, line: "_Line", response: http.client.HTTPResponse) -> None:
+    def __init__(self, line: "Line", response: http.client.HTTPResponse) -> None:
         self.status = response.status
         self._line = line
         self._response = response
@@ -82,7 +83,7 @@ class WebServer:
         self._base = base
         self._certificates = certificates
         self._seconds = seconds
-        self._idle: list[_Line] = []
+        self._idle: list[Line] = []
         self._threads = anyio.CapacityLimiter(_MOST_WAITING)
 
     @asynccontextmanager
@@ -109,17 +110,17 @@ class WebServer:
         while self._idle:
             self._idle.pop().cut()
 
-    async def _ask(self, target: str, headers: Mapping[str, str]) -> tuple["_Line", Answer]:
+    async def _ask(self, target: str, headers: Mapping[str, str]) -> tuple["Line", Answer]:
         if self._idle:
             # The server may have ended it meanwhile; then a new one is opened.
             with suppress(BrokenOff):
                 return await self._ask_over(self._idle.pop(), target, headers)
-        line = _Line(self._base, self._certificates, self._seconds, self._threads)
+        line = Line(self._base, self._certificates, self._seconds, self._threads)
         return await self._ask_over(line, target, headers)
 
     async def _ask_over(
-        self, line: "_Line", target: str, headers: Mapping[str, str]
-    ) -> tuple["_Line", Answer]:
+        self, line: "Line", target: str, headers: Mapping[str, str]
+    ) -> tuple["Line", Answer]:
         try:
             response = await line.run(partial(line.ask, target, headers))
         except BaseException:
@@ -128,7 +129,7 @@ class WebServer:
         return line, Answer(line, response)
 
 
-class _Line:
+class Line:
     """One connection. What blocks runs in a thread, and ends when the line is cut."""
 
     def __init__(
@@ -190,26 +191,41 @@ class _Line:
                     self._close()
 
     def _connect(self) -> None:
+        """Tries one address after the other, each for a while, as long as the line is not cut."""
         port = self._connection.port
         try:
-            self._take(socket.create_connection((self._host, port), self._seconds))
+            for kind, _, _, _, address in socket.getaddrinfo(
+                self._host, port, type=socket.SOCK_STREAM
+            ):
+                # Known before it blocks, so that a cut reaches it; the handshake, likewise.
+                connecting = self._take(socket.socket(kind, socket.SOCK_STREAM))
+                connecting.settimeout(self._seconds)
+                try:
+                    connecting.connect(address)
+                except OSError as error:
+                    problem = error
+                    continue
+                break
+            else:
+                raise problem
             if self._certificates is not None:
-                # The handshake comes after the socket is known, so that a cut reaches it.
-                plain = self._socket
-                assert plain is not None
                 secure = self._certificates.wrap_socket(
-                    plain, server_hostname=self._host, do_handshake_on_connect=False
+                    connecting, server_hostname=self._host, do_handshake_on_connect=False
                 )
                 self._take(secure)
                 secure.do_handshake()
         except (OSError, ValueError) as error:
             raise Unreachable(str(error)) from error
 
-    def _take(self, connected: socket.socket) -> None:
+    def _take(self, taken: S) -> S:
         with self._lock:
-            self._socket = self._connection.sock = connected
+            before, self._socket = self._socket, taken
+            self._connection.sock = taken
+            if before is not None and before is not taken:
+                before.close()
             if self._is_cut:
                 raise OSError("it was cut")
+        return taken
 
     def _close(self) -> None:
         if self._response is not None:
