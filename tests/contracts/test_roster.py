@@ -51,6 +51,26 @@ def test_the_draw_finds_who_held_a_place_at_the_close_whatever_came_after(
     both.compare(tick())
 
 
+@pytest.mark.parametrize("parity", range(2))
+def test_a_draw_that_got_another_seed_still_finds_who_held_a_place_at_the_close(
+    both: Twins, tick: Tick, scene: Scene, newcomers: list[Address], parity: int
+) -> None:
+    scene.training()
+    for trainer in scene.trainers[1:]:
+        scene.at("submit_model", trainer, DATASET, DATASET)
+    tick(blocks=parity)
+    both.request_unstake(scene.validators[0], tick())
+    both.register(newcomers[0], Role.VALIDATOR, STAKES[Role.VALIDATOR], tick())
+    scene.at("submit_model", scene.trainers[0], DATASET, DATASET)
+
+    scene.at("draw_committee", scene.stranger, blocks=300)  # the hash is gone: a later block's
+    assert not both.job(scene.job).drawn
+    scene.at("draw_committee", scene.stranger, blocks=3)
+
+    assert set(both.job(scene.job).committee) == {newcomers[0], *scene.validators[1:]}
+    both.compare(tick())
+
+
 @pytest.mark.parametrize("role", STAKES)
 @pytest.mark.parametrize("first", ["the roles change", "the training closes"])
 def test_within_the_closing_block_nobody_comes_too_late_or_goes_too_early(
