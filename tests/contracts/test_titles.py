@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.contracts.deployed import encode_call, load_contract
+from tests.contracts.scene import Scene
 from tests.contracts.twins import Twins, twins
 from tests.unit.vectors.reading import DATASET, address_of, order
 from vyper.compiler import compile_from_file_input
@@ -18,7 +19,7 @@ from scatter.lifecycle import reasons
 from scatter.lifecycle.deployment import Block
 from scatter.mechanism.errors import Refused
 from scatter.mechanism.parameters import PAPER, local
-from scatter.mechanism.units import UNIT, Address, BlockNumber, JobId, Timestamp
+from scatter.mechanism.units import UNIT, Address, BlockNumber, Digest, JobId, Timestamp
 
 TITLES = (TRAINING_JOBS, EVALUATION_JOBS)
 BORROWERS = (EVALUATION_JOBS, MODELS)
@@ -50,17 +51,31 @@ def test_a_title_s_uri_is_the_content_identifier(digest: bytes) -> None:
         assert both.contracts.read(TRAINING_JOBS, "tokenURI", 1) == uri_of(digest)
 
 
-def test_every_part_of_a_job_has_its_title(
-    both: Twins, trained_job: JobId, requester: Address, trainers: list[Address]
-) -> None:
+def test_every_part_of_a_job_has_its_title_and_its_own_digest(scene: Scene) -> None:
+    read = scene.both.contracts.read
+    digests = {contract: Digest(bytes([place]) * 32) for place, contract in enumerate(TITLES, 1)}
+    scene.create(
+        by=scene.requester,
+        training_job=digests[TRAINING_JOBS],
+        evaluation_job=digests[EVALUATION_JOBS],
+    )
+    for trainer in scene.trainers:
+        scene.at("join", trainer, UNIT)
+    scene.at("start", scene.requester)
+    models = [Digest(bytes([100 + place]) * 32) for place in range(len(scene.trainers))]
+    keys = [Digest(bytes([200 + place]) * 32) for place in range(len(scene.trainers))]
+    for trainer, model, key in zip(scene.trainers, models, keys, strict=True):
+        scene.at("submit_model", trainer, model, key)
+
     for contract in TITLES:
-        assert both.contracts.read(contract, "ownerOf", trained_job) == requester.lower()
-        assert both.contracts.read(contract, "balanceOf", requester) == 1
-    for place, trainer in enumerate(trainers):
-        title = 64 * trained_job + place
-        assert both.contracts.read(MODELS, "ownerOf", title) == trainer.lower()
-        assert both.contracts.read(MODELS, "tokenURI", title) == uri_of(DATASET)
-        assert both.contracts.read(MODELS, "keyCommitments", title) == DATASET
+        assert read(contract, "ownerOf", scene.job) == scene.requester.lower()
+        assert read(contract, "balanceOf", scene.requester) == 1
+        assert read(contract, "tokenURI", scene.job) == uri_of(digests[contract])
+    for place, trainer in enumerate(scene.trainers):
+        title = 64 * scene.job + place
+        assert read(MODELS, "ownerOf", title) == trainer.lower()
+        assert read(MODELS, "tokenURI", title) == uri_of(models[place])
+        assert read(MODELS, "keyCommitments", title) == keys[place]
 
 
 @pytest.mark.parametrize("contract", [*TITLES, MODELS])
