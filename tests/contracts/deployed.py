@@ -54,6 +54,8 @@ class Contracts:
         self.env = boa.Env()
         self.hash_of = hash_of
         self.at: dict[str, Address] = {}
+        self.logged: dict[str, list[Log]] = {}
+        """By each contract while it was made."""
         for step in plan_deployment(DEPLOYER, 0, treasury, parameters):
             self.deploy(step.name, step.address, step.init_code)
 
@@ -69,6 +71,7 @@ class Contracts:
         )
         _refuse(computation)
         self.at[name] = address
+        self.logged[name] = self._decode(computation)
 
     def move_to(self, block: Block) -> None:
         patch = self.env.evm.patch

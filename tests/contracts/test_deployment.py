@@ -41,6 +41,17 @@ def test_both_profiles_deploy(parameters: Parameters) -> None:
     assert seven.read(TOKEN, "balanceOf", TREASURY) == parameters.supply
 
 
+def test_the_supply_is_a_transfer_from_nobody_and_nothing_else_is_said(deployed: Contracts) -> None:
+    said = {name: logs for name, logs in deployed.logged.items() if logs}
+
+    assert list(said) == [TOKEN]
+    [supply] = said[TOKEN]
+    assert (supply.event, list(supply.values.values())) == (
+        "Transfer",
+        ["0x" + "00" * 20, TREASURY.lower(), PAPER.supply],
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "wrong", "reason"),
     [
