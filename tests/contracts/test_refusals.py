@@ -41,6 +41,7 @@ LINES: list[Line] = [
     ("nothing", r.TRAINERS_OUT_OF_BOUNDS, lambda s: s.create(most_trainers=0)),
     ("nothing", r.TRAINERS_OUT_OF_BOUNDS, lambda s: s.create(most_trainers=65)),
     ("nothing", r.LEAST_STAKE_OUT_OF_BOUNDS, lambda s: s.create(least_stake=0)),
+    ("nothing", r.LEAST_STAKE_OUT_OF_BOUNDS, lambda s: s.create(least_stake=MOST_STAKE + 1)),
     ("nothing", r.TRAINING_TIME_OUT_OF_BOUNDS, lambda s: s.create(training_time=3_601)),
     ("nothing", r.TRAINING_TIME_OUT_OF_BOUNDS, lambda s: s.create(training_time=2**255)),
     ("nothing", r.HAS_A_ROLE, lambda s: s.create(by=s.validators[0])),
