@@ -23,6 +23,7 @@ from scatter.mechanism.units import Address, JobId
 
 ALL_TITLES = (TRAINING_JOBS, EVALUATION_JOBS, MODELS)
 NOBODY = "0x" + "00" * 20
+OTHER = "0x" + "77" * 20
 # Code that answers every call with one word: here the four bytes that a receiver must return.
 WILLING = bytes.fromhex("63150b7a0260e01b5f5260205ff3")
 UNWILLING = bytes.fromhex("63150b7a0360e01b5f5260205ff3")
@@ -232,6 +233,9 @@ class TestErc721:
             logs = both.contracts.call(owner, "setApprovalForAll", *operator, contract=contract)
             assert said(logs) == [("ApprovalForAll", owner.lower(), stranger.lower(), allowed)]
             assert both.contracts.read(contract, "isApprovedForAll", owner, stranger) is allowed
+            if allowed:
+                logs = both.contracts.call(stranger, "approve", OTHER, title, contract=contract)
+                assert said(logs) == [("Approval", owner.lower(), OTHER.lower(), title)]
         with pytest.raises(Refused, match=reasons.TITLE_NOT_ALLOWED):
             both.contracts.call(stranger, "approve", stranger, title, contract=contract)
 

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from tests.contracts.deployed import encode_call, load_contract
 from tests.contracts.scene import Scene
 from tests.contracts.twins import Twins, twins
-from tests.unit.vectors.reading import DATASET, address_of, order
+from tests.unit.vectors.reading import DATASET, SALT, address_of, order
 from vyper.compiler import compile_from_file_input
 from vyper.compiler.input_bundle import FilesystemInputBundle
 
 from scatter.adapters.contracts import EVALUATION_JOBS, MODELS, TRAINING_JOBS
 from scatter.lifecycle import reasons
+from scatter.lifecycle.commitments import commit_to_dataset
 from scatter.lifecycle.deployment import Block
 from scatter.mechanism.errors import Refused
 from scatter.mechanism.parameters import PAPER, local
@@ -76,6 +77,16 @@ def test_every_part_of_a_job_has_its_title_and_its_own_digest(scene: Scene) -> N
         assert read(MODELS, "ownerOf", title) == trainer.lower()
         assert read(MODELS, "tokenURI", title) == uri_of(models[place])
         assert read(MODELS, "keyCommitments", title) == keys[place]
+
+
+def test_the_dataset_takes_the_place_of_its_commitment(scene: Scene) -> None:
+    read = scene.both.contracts.read
+    scene.trained()
+    assert read(EVALUATION_JOBS, "datasets", scene.job) == commit_to_dataset(DATASET, SALT)
+
+    scene.at("publish_dataset", scene.requester, DATASET, SALT)
+
+    assert read(EVALUATION_JOBS, "datasets", scene.job) == DATASET
 
 
 @pytest.mark.parametrize("contract", [*TITLES, MODELS])
