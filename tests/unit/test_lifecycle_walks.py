@@ -348,11 +348,12 @@ class Walk(RuleBasedStateMachine):
         ]
 
     def revealable(self) -> list[tuple[JobId, Address]]:
+        """Those that committed to scores; a hostile hand commits to what nobody can open."""
         return [
             (job.number, member.account)
             for job in self.jobs_in(Phase.REVEAL)
             for member in job.committee.values()
-            if member.commitment is not None and member.scores is None
+            if (job.number, member.account) in self.secrets and member.scores is None
         ]
 
     def electors(self, job: Job) -> list[Address]:
