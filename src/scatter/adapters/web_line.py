@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Final, TypeVar
 
@@ -121,11 +121,10 @@ class WebServer:
     async def _ask_over(
         self, line: "Line", target: str, headers: Mapping[str, str]
     ) -> tuple["Line", Answer]:
-        try:
+        with ExitStack() as failing:
+            failing.callback(line.cut)
             response = await line.run(partial(line.ask, target, headers))
-        except BaseException:
-            line.cut()
-            raise
+            failing.pop_all()
         return line, Answer(line, response)
 
 
