@@ -3,19 +3,12 @@ pragma solidity 0.8.37;
 
 import {vm} from "./Cheats.sol";
 import {penaltyOf} from "./Equation8.sol";
+import {Holding} from "./Scatter.sol";
 import {CROWD, World} from "./World.sol";
 
 /// What everybody owns and is owed, by what was called; and the rules that hold from one call to the next.
 /// Every rule is one `require`; its text is what a broken one says.
 abstract contract Books is World {
-    struct Holding {
-        uint256 balance;
-        uint256 role;
-        uint256 stake;
-        uint256 free;
-        uint256 offences;
-    }
-
     /// What one call did.
     struct Change {
         bool allowed;

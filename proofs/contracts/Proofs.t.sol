@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {CODE_ScatterToken, INNER_CALLS, paper, TREASURY} from "../build/Compiled.sol";
 import {svm, vm} from "./Cheats.sol";
-import {Token} from "./Scatter.sol";
+import {Holding, Token} from "./Scatter.sol";
 import {CHALLENGER, VALIDATOR} from "./World.sol";
 
 /// What halmos proves of the compiled token, for all arguments at once. A proof is its front door. What a call
@@ -15,14 +15,6 @@ abstract contract Proofs {
 
     Token internal token;
     uint256 internal basePenalty;
-
-    struct Holding {
-        uint256 balance;
-        uint256 role;
-        uint256 stake;
-        uint256 free;
-        uint256 offences;
-    }
 
     function _deploy() internal {
         bytes memory arguments = paper()[0];

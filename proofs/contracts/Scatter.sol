@@ -41,6 +41,15 @@ interface Protocol {
     function mayAskKey(uint256 job, address trainer, address asker) external view returns (bool);
 }
 
+/// What `Token.holdings` tells of an account.
+struct Holding {
+    uint256 balance;
+    uint256 role;
+    uint256 stake;
+    uint256 free;
+    uint256 offences;
+}
+
 interface Token {
     function transfer(address to, uint256 amount) external returns (bool);
     function transferFrom(address owner, address to, uint256 amount) external returns (bool);
