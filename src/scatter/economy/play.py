@@ -162,6 +162,8 @@ class Play:
     def _score(self, plan: Plan, job: Job) -> None:
         """Commitments, then reveals, of everybody that is not silent."""
         places = {account: place for place, account in enumerate(self.cast.validators)}
+        good, turned = self._of_models(plan.quality, job), self._of_models(plan.turned, job)
+        salt = _word(job.number, 5)
         revealed: dict[Address, tuple[Score, ...]] = {}
         silent = False
         for member in job.committee:
@@ -171,15 +173,13 @@ class Play:
             elif deed is OfValidator.REFRAIN:
                 self.clock.do(self.rules.refrain, member, job.number)
             else:
-                seen = plan.turned if deed is OfValidator.SWAP else plan.quality
-                scores = self._of_models(seen, job)
+                scores = turned if deed is OfValidator.SWAP else good
                 revealed[member] = scores
-                hidden = commit_to_scores(job.number, member, scores, _word(job.number, 5))
+                hidden = commit_to_scores(job.number, member, scores, salt)
                 self.clock.do(self.rules.commit_scores, member, job.number, hidden)
         if silent:
             self.clock.wait_until(job.reveal_start)
         for member, scores in revealed.items():
-            salt = _word(job.number, 5)
             self.clock.do(self.rules.reveal_scores, member, job.number, member, scores, salt)
 
     def _deed(self, plan: Plan, place: int) -> OfValidator | None:
@@ -217,4 +217,4 @@ class Play:
 
 def _word(job: int, what: int) -> Digest:
     """32 bytes that stand for content, or for a salt; they have no meaning on chain."""
-    return Digest(job.to_bytes(16, "big") + what.to_bytes(16, "big"))
+    return Digest((job << 128 | what).to_bytes(32, "big"))

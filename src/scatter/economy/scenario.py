@@ -26,7 +26,7 @@ class Spread:
 
     def draw(self, chance: Random) -> int:
         if self.mean is None:
-            return chance.randint(self.least, self.most)
+            return chance.randrange(self.least, self.most + 1)
         return max(self.least, min(self.most, round(chance.gauss(self.mean, self.deviation))))
 
     @property

@@ -21,16 +21,14 @@ def commit_to_scores(job: JobId, member: Address, scores: Sequence[Score], salt:
     Job and member are inside, so that nobody can commit to a copy of another's hash.
     """
     _require_word(salt, "salt")
-    scores_begin = 4 * WORD
-    numbers = (job, int(member, 16), scores_begin, int.from_bytes(salt, "big"), len(scores))
-    return Digest(_hash(b"".join(n.to_bytes(WORD, "big") for n in (*numbers, *scores))))
+    return _commit_to_scores(job, member, tuple(scores), salt)
 
 
 def commit_to_dataset(dataset: Digest, salt: bytes) -> Digest:
     """keccak256(dataset digest ++ salt), 64 bytes."""
     _require_word(dataset, "dataset digest")
     _require_word(salt, "salt")
-    return Digest(_hash(dataset + salt))
+    return _commit_to_dataset(dataset, salt)
 
 
 def draw(
@@ -51,12 +49,20 @@ def draw(
     return tuple(places[:count])
 
 
-@lru_cache(maxsize=1_024)
-def _hash(committed: bytes) -> bytes:
-    """Remembered, for what one hashes to commit, the rules hash again to check; in a simulation
-    both happen in one process.
-    """
-    return keccak(committed)
+# Remembered, for what one hashes to commit, the rules hash again to check; in a simulation both
+# happen in one process.
+@lru_cache(maxsize=256)
+def _commit_to_scores(
+    job: JobId, member: Address, scores: tuple[Score, ...], salt: bytes
+) -> Digest:
+    scores_begin = 4 * WORD
+    numbers = (job, int(member, 16), scores_begin, int.from_bytes(salt, "big"), len(scores))
+    return Digest(keccak(b"".join([n.to_bytes(WORD, "big") for n in (*numbers, *scores)])))
+
+
+@lru_cache(maxsize=256)
+def _commit_to_dataset(dataset: Digest, salt: bytes) -> Digest:
+    return Digest(keccak(dataset + salt))
 
 
 def _require_word(value: bytes, name: str) -> None:

@@ -4,8 +4,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from scatter.lifecycle import reasons
 from scatter.lifecycle.commitments import draw
@@ -43,8 +42,7 @@ HASHES_KEPT = 256
 """How many blocks back a contract can read a hash."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """When a call happens."""
 
     number: BlockNumber
@@ -126,7 +124,7 @@ class Deployment:
     # What the calls have in common
 
     def _tell(self, job: Job, event: Event) -> None:
-        self.histories[job.number].append(event)
+        self.histories[event.job].append(event)
         job.record(event)
 
     def _close(self, job: Job, actor: Address, block: Block) -> None:

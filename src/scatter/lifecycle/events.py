@@ -5,8 +5,7 @@ tuple of its events, and everything else about the job follows from it and the t
 (`scatter.lifecycle.job`). `time` and `block` are those of the block that holds the event.
 """
 
-from dataclasses import dataclass
-
+from scatter.lifecycle.entry import entry
 from scatter.lifecycle.vocabulary import Verdict
 from scatter.mechanism.units import (
     Address,
@@ -20,7 +19,7 @@ from scatter.mechanism.units import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class Logged:
     """Something that the contracts logged about a job."""
 
@@ -33,7 +32,7 @@ class Event(Logged):
     """An entry of a job's history."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class JobCreated(Event):
     requester: Address
     training_job: Digest
@@ -48,30 +47,30 @@ class JobCreated(Event):
     training_time: Seconds
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class TrainerJoined(Event):
     trainer: Address
     stake: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class TrainingStarted(Event):
     actor: Address
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class JobCancelled(Event):
     actor: Address
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class ModelSubmitted(Event):
     trainer: Address
     model: Digest
     key_commitment: Digest
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class TrainingClosed(Event):
     actor: Address
     seed_block: BlockNumber
@@ -81,57 +80,57 @@ class TrainingClosed(Event):
     """How many validators are eligible, requester and trainers taken out."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class SeedRenewed(Event):
     actor: Address
     seed_block: BlockNumber
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class CommitteeDrawn(Event):
     actor: Address
     members: tuple[Address, ...]
     stakes: tuple[Tokens, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class DatasetPublished(Event):
     requester: Address
     dataset: Digest
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class ScoresCommitted(Event):
     member: Address
     commitment: Digest
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class Refrained(Event):
     member: Address
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class ScoresRevealed(Event):
     member: Address
     scores: tuple[Score, ...]
     """One per submitted model, in the order of submission."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class Accused(Event):
     accuser: Address
     target: Address
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class Voted(Event):
     voter: Address
     target: Address
     guilty: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class Condemned(Event):
     """An accusation was upheld; the token's events say what it cost and who won."""
 
@@ -139,7 +138,7 @@ class Condemned(Event):
     accuser: Address
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class JobSettled(Event):
     actor: Address
     verdict: Verdict

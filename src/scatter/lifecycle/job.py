@@ -86,6 +86,8 @@ class Job:
 
     created: JobCreated
     parameters: Parameters
+    number: JobId = field(init=False)
+    requester: Address = field(init=False)
     trainers: dict[Address, Trainer] = field(default_factory=dict)
     """In the order of joining."""
     models: list[Trainer] = field(default_factory=list)
@@ -118,13 +120,9 @@ class Job:
     verdict: Verdict = Verdict.NONE
     ended_at: Timestamp | None = None
 
-    @property
-    def number(self) -> JobId:
-        return self.created.job
-
-    @property
-    def requester(self) -> Address:
-        return self.created.requester
+    def __post_init__(self) -> None:
+        self.number = self.created.job
+        self.requester = self.created.requester
 
     @property
     def over(self) -> bool:
@@ -189,10 +187,11 @@ class Job:
         """Takes in the next event; raises BadInput if it is not one of this job's."""
         if event.job != self.number:
             raise BadInput(f"An event of job {event.job} cannot be told of job {self.number}.")
-        if type(event) not in _RECORDERS:
+        recorder = _RECORDERS.get(type(event))
+        if recorder is None:
             raise BadInput(f"A job's history cannot continue with {type(event).__name__}.")
         try:
-            _RECORDERS[type(event)](self, event)
+            recorder(self, event)
         except KeyError as missing:
             raise BadInput(
                 f"{type(event).__name__} of job {self.number} names {missing}, who has no part."
@@ -255,12 +254,14 @@ def fold(events: Iterable[Event], parameters: Parameters) -> Job:
 
 def phase(job: Job, now: Timestamp) -> Phase:
     """Where the job is. OPEN, TRAINING and DATASET outlast their deadlines until somebody calls."""
-    if job.over:
+    if job.ended_at is not None:
         return Phase.CANCELLED if job.cancelled else Phase.SETTLED
     if job.started_at is None:
         return Phase.OPEN
     if job.closed_at is None:
         return Phase.TRAINING
+    if job.scoring_opened_at is None:
+        return Phase.DATASET
     reveal, challenge = job.reveal_start, job.challenge_start
     if reveal is None or challenge is None:
         return Phase.DATASET

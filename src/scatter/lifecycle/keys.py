@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 
+from scatter.lifecycle.entry import entry
 from scatter.lifecycle.events import Logged
 from scatter.lifecycle.job import Job, phase
 from scatter.lifecycle.verdict import judge
@@ -12,7 +13,7 @@ from scatter.lifecycle.vocabulary import Phase, Verdict
 from scatter.mechanism.units import Address, Timestamp
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class Letter(Logged):
     """What was written about a key on chain. No part of a job's history: it pays nobody."""
 
@@ -20,13 +21,13 @@ class Letter(Logged):
     asker: Address
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class KeyRequested(Letter):
     public_key: bytes
     """What the asker wrote, 33 to 64 bytes; `scatter.sealing.letters` reads it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class KeyAnswered(Letter):
     sealed_key: bytes
     """What the trainer wrote, at most 256 bytes."""

@@ -4,18 +4,17 @@ Names and fields are those of the contract's events, so that every payment can b
 receiver: the equation is in the class, the numbers that went into it are in the fields.
 """
 
-from dataclasses import dataclass
-
+from scatter.lifecycle.entry import entry
 from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.units import Address, JobId, Score, Timestamp, Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class Payment:
     """An entry in the token's log."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class TaxPaid(Payment):
     """From the requester to the lottery, at creation (eq. 3)."""
 
@@ -24,7 +23,7 @@ class TaxPaid(Payment):
     amount: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class RewardEscrowed(Payment):
     """From the requester into escrow, at creation (eqs. 5 and 7)."""
 
@@ -34,14 +33,14 @@ class RewardEscrowed(Payment):
     validators_part: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class StakeLocked(Payment):
     job: JobId
     trainer: Address
     stake: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class TrainerPaid(Payment):
     """A share of the trainers' part: weight / total_weight * pool (eq. 4)."""
 
@@ -55,7 +54,7 @@ class TrainerPaid(Payment):
     pool: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class ValidatorPaid(Payment):
     """A share of the validators' part: stake / total_stake * pool (eq. 6)."""
 
@@ -67,7 +66,7 @@ class ValidatorPaid(Payment):
     pool: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class RewardReturned(Payment):
     """Back to the requester: the parts whose whole class failed. The tax never returns."""
 
@@ -77,14 +76,14 @@ class RewardReturned(Payment):
     validators_part: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class StakeReturned(Payment):
     job: JobId
     trainer: Address
     amount: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class StakeForfeited(Payment):
     """A malicious trainer's stake, to the lottery."""
 
@@ -93,7 +92,7 @@ class StakeForfeited(Payment):
     amount: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class Penalised(Payment):
     """A fine out of a role stake, to the lottery (eq. 8)."""
 
@@ -106,7 +105,7 @@ class Penalised(Payment):
     stake_left: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class LotteryWon(Payment):
     """From the lottery to the accuser; `pool` is what it held before, the fine included."""
 
@@ -116,7 +115,7 @@ class LotteryWon(Payment):
     pool: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class LotteryFed(Payment):
     """From escrow to the lottery: what rounding left, and parts without a receiver."""
 
@@ -124,14 +123,14 @@ class LotteryFed(Payment):
     amount: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class RoleRegistered(Payment):
     account: Address
     role: Role
     stake: Tokens
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class UnstakeRequested(Payment):
     """The role ends; its stake is free at `until`. Also logged when a fine leaves no stake."""
 
@@ -140,7 +139,7 @@ class UnstakeRequested(Payment):
     until: Timestamp
 
 
-@dataclass(frozen=True, kw_only=True)
+@entry
 class RoleWithdrawn(Payment):
     account: Address
     role: Role
