@@ -125,7 +125,7 @@ class DockerEngine:
                 )
             if folder is not None:
                 _sweep(client, owner)
-            images = {name: _load_image(client, made) for name, made in known_runtimes.items()}
+            images = {name: load_image(client, made) for name, made in known_runtimes.items()}
             engine = cls(kind, known_runtimes, images, owner, gpus=gpus)
             engine._prove()
         return engine
@@ -332,7 +332,7 @@ def _connect() -> docker.DockerClient:
     return docker.DockerClient(base_url=find_engine(), timeout=_TIMEOUT)
 
 
-def _load_image(client: docker.DockerClient, runtime: Runtime) -> str:
+def load_image(client: docker.DockerClient, runtime: Runtime) -> str:
     """The image with the root of this runtime, made if it is not there: its identifier."""
     with tempfile.TemporaryDirectory(prefix="scatter-root-") as made:
         root = Path(made)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
+_MOST_STAT: Final = 4096
 _MEMORY_FIELDS: Final = ("RssAnon:", "RssShmem:")
 
 
@@ -89,18 +90,26 @@ def kill_tree(root: int) -> None:
 
 def _walk(root: int) -> Iterator[int]:
     children = defaultdict(list)
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit():
-            text = _read(entry / "stat")
-            # The name before the last parenthesis may hold anything; state and parent follow.
-            fields = text.rpartition(")")[2].split()
-            if len(fields) > 1:
-                children[int(fields[1])].append(int(entry.name))
+    for name in os.listdir(_PROC):
+        if name.isdigit() and (fields := _state_and_parent(name)):
+            children[int(fields[1])].append(int(name))
     waiting = [root]
     while waiting:
         pid = waiting.pop()
         yield pid
         waiting += children[pid]
+
+
+def _state_and_parent(process: str) -> list[bytes]:
+    """Empty when it has ended meanwhile."""
+    try:
+        # Plainly opened and read: a machine may have thousands of processes.
+        with open(f"{_PROC}/{process}/stat", "rb", buffering=0) as file:
+            text = file.read(_MOST_STAT)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return []
+    # The name before the last parenthesis may hold anything.
+    return text.rpartition(b")")[2].split(None, 2)[:2]
 
 
 def _resident(pid: int) -> int:
