@@ -1,6 +1,7 @@
 """A sweep varies what it is told to, and finds where honesty stops paying."""
 
 import csv
+import gc
 import json
 from dataclasses import replace
 
@@ -54,6 +55,20 @@ class TestGains:
 
         assert {gain.tokens for gain in play_gains(dear)} == {0}
         assert len(play_gains(dear)) == len(play_gains(HONEST))
+
+    def test_a_play_leaves_no_cycles_behind_and_the_collector_as_it_was(self):
+        cheated = replace(HONEST, validators=replace(HONEST.validators, malicious=1))
+        play_gains(cheated)  # What is made once, at the first use, does not count.
+        gc.collect()
+        gc.disable()
+        try:
+            play_gains(cheated)
+            assert not gc.isenabled()
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
+        play_gains(cheated)
+        assert gc.isenabled()
 
     def test_runs_are_averaged_kind_by_kind(self):
         runs = [[Gain("trainer", False, 6, 1.0)], [Gain("trainer", False, 6, 4.0)]]

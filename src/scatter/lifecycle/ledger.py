@@ -278,7 +278,7 @@ class Ledger(Deployment):
         _require(entry.commitment is not None, reasons.NOTHING_COMMITTED)
         _require(entry.scores is None, reasons.ALREADY_REVEALED)
         _require(len(scores) == len(job.models), reasons.WRONG_NUMBER_OF_SCORES)
-        _require(all(score <= WHOLE for score in scores), reasons.SCORE_TOO_HIGH)
+        _require(max(scores, default=0) <= WHOLE, reasons.SCORE_TOO_HIGH)
         committed = commit_to_scores(number, member, scores, salt) == entry.commitment
         _require(committed, reasons.SCORES_NOT_AS_COMMITTED)
         self._tell(job, ScoresRevealed(**stamp(number, block), member=member, scores=tuple(scores)))

@@ -90,9 +90,10 @@ def kill_tree(root: int) -> None:
 
 def _walk(root: int) -> Iterator[int]:
     children = defaultdict(list)
-    for name in os.listdir(_PROC):
-        if name.isdigit() and (fields := _state_and_parent(name)):
-            children[int(fields[1])].append(int(name))
+    with os.scandir(_PROC) as entries:
+        for entry in entries:
+            if entry.name.isdigit() and (fields := _state_and_parent(entry.path)):
+                children[int(fields[1])].append(int(entry.name))
     waiting = [root]
     while waiting:
         pid = waiting.pop()
@@ -101,13 +102,18 @@ def _walk(root: int) -> Iterator[int]:
 
 
 def _state_and_parent(process: str) -> list[bytes]:
-    """Empty when it has ended meanwhile."""
+    """Of the process with this folder; empty when it has ended meanwhile."""
     try:
-        # Plainly opened and read: a machine may have thousands of processes.
-        with open(f"{_PROC}/{process}/stat", "rb", buffering=0) as file:
-            text = file.read(_MOST_STAT)
+        # Without a file object: a machine may have thousands of processes.
+        stat = os.open(f"{process}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return []
+    try:
+        text = os.read(stat, _MOST_STAT)
+    except ProcessLookupError:
+        return []
+    finally:
+        os.close(stat)
     # The name before the last parenthesis may hold anything.
     return text.rpartition(b")")[2].split(None, 2)[:2]
 
