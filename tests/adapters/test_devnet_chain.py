@@ -22,6 +22,8 @@ SOMEBODY = "0x" + "11" * 20
 
 RETURN_PREVRANDAO = "0x4460005260206000f3"
 STORE_PREVRANDAO = "0x44600055"
+COUNT = "0x716000548060010160005560005260206000f36000526012600ef3"
+"""Makes a contract that adds 1 to what it stores, and returns what it stored before."""
 REVERT_WITHOUT_DATA = "0x60006000fd"
 
 
@@ -266,3 +268,24 @@ def test_gas_estimated_is_enough_and_not_much_more(chain: EmbeddedChain, clock: 
     receipt = ask(chain, "eth_getBlockReceipts", "latest")[0]
     assert receipt["status"] == "0x1"
     assert int(receipt["gasUsed"], 16) * 1.1 > gas
+
+
+def test_a_call_leaves_nothing_that_the_next_one_sees(chain: EmbeddedChain) -> None:
+    chain.submit(signed(0, to=b"", value=0, data=COUNT))
+    chain.mine()
+    counter = ask(chain, "eth_getBlockReceipts", "latest")[0]["contractAddress"]
+    call = {"from": FAUCET, "to": counter}
+    gas = ask(chain, "eth_estimateGas", call)
+
+    assert [int(ask(chain, "eth_call", call), 16) for _ in range(3)] == [0, 0, 0]
+    assert ask(chain, "eth_estimateGas", call) == gas
+    assert ask(chain, "eth_call", {"data": REVERT_WITHOUT_DATA})["code"] == 3
+    assert ask(chain, "eth_estimateGas", call) == gas
+
+    height = chain.headers.height
+    chain.submit(signed(1, to=counter, value=0))
+    chain.mine()
+    assert int(ask(chain, "eth_call", call), 16) == 1
+    assert int(ask(chain, "eth_call", call, hex(height)), 16) == 0
+    chain.cut(height)
+    assert int(ask(chain, "eth_call", call), 16) == 0

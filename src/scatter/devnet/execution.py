@@ -105,6 +105,7 @@ class Machine:
         self._database = AtomicDB()
         self._blocks = ChainDB(self._database)
         self._chain_id = chain_id
+        self._reader: tuple[object, PragueVM] | None = None
         state = self._vm(genesis_header(time, BLANK_ROOT_HASH), ()).state
         for account, balance in balances.items():
             state.set_balance(account, balance)
@@ -183,7 +184,16 @@ class Machine:
         return guess
 
     def _apply(self, header: PragueBlockHeader, call: Call) -> tuple[ComputationAPI, int]:
-        vm = self._open(header)
+        vm = self._open_to_read(header)
+        before = vm.state.snapshot()
+        try:
+            return self._try(vm, header, call)
+        finally:
+            vm.state.revert(before)
+
+    def _try(
+        self, vm: PragueVM, header: PragueBlockHeader, call: Call
+    ) -> tuple[ComputationAPI, int]:
         state = vm.state
         price = base_fee(header)
         unsigned = vm.create_unsigned_transaction(
@@ -206,6 +216,13 @@ class Machine:
         except ValidationError as error:
             raise RpcError(-32000, str(error)) from error
         return computation, intrinsic
+
+    def _open_to_read(self, header: PragueBlockHeader) -> PragueVM:
+        """One for all calls about the same block: what the first has looked up, the next finds."""
+        block = (header.block_number, header.parent_hash, header.timestamp, header.state_root)
+        if self._reader is None or self._reader[0] != block:
+            self._reader = (block, self._open(header))
+        return self._reader[1]
 
     def _open(self, header: PragueBlockHeader) -> PragueVM:
         oldest = max(0, header.block_number - ANCESTORS)
