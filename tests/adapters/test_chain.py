@@ -15,7 +15,7 @@ from scatter.lifecycle.payments import TaxPaid, TrainerPaid, ValidatorPaid
 from scatter.lifecycle.vocabulary import Role, Verdict
 from scatter.mechanism.errors import Refused
 from scatter.mechanism.units import UNIT, BlockNumber, Digest, JobId, Score, Seconds, Tokens
-from scatter.ports.chain import MOST_LETTERS, Chain, Holdings, JobOrder
+from scatter.ports.chain import MOST_LETTERS, Chain, Crowd, Holdings, JobOrder
 
 pytestmark = pytest.mark.anyio
 
@@ -190,9 +190,12 @@ async def test_a_job_runs_to_its_settlement(
     network: Network, requester: Chain, trainer: Chain
 ) -> None:
     validator, challenger = await network.join(), await network.join()
+    before = await requester.crowd()
     await validator.register(Role.VALIDATOR, PARAMETERS.validator_stake)
     await challenger.register(Role.CHALLENGER, PARAMETERS.challenger_stake)
     job = await play_until_scoring(network, requester, trainer)
+    crowd = await requester.crowd()
+    assert crowd == Crowd(before.validators + 1, before.challengers + 1)
     scores = (Score(9_000),)
     await validator.commit_scores(job, commit_to_scores(job, validator.account, scores, SALT))
     await challenger.reveal_scores(job, validator.account, scores, SALT)

@@ -97,6 +97,9 @@ def test_a_node_answers_guards_its_token_and_ends_with_zero(tmp_path):
         code, out, err = finish("status", "--config", config, "--json")
         assert code == 0, err
         assert account.address in out
+        code, out, err = finish("status", "--config", config)
+        assert code == 0, err
+        assert "too few challengers" in out
         second = finish("node", "run", "--config", config)
         assert second[0] == 1
         assert "used by another process" in second[2]

@@ -11,7 +11,13 @@ from structlog.testing import capture_logs
 
 from scatter.learning.inspection import Inspection, SeenFile
 from scatter.learning.suspicions import Concern, Suspicion
-from scatter.lifecycle.events import JobCancelled, JobCreated, TrainerJoined
+from scatter.lifecycle.events import (
+    JobCancelled,
+    JobCreated,
+    TrainerJoined,
+    TrainingClosed,
+    TrainingStarted,
+)
 from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.errors import Refused
 from scatter.mechanism.parameters import PAPER
@@ -31,7 +37,7 @@ from scatter.node.api import operator_api
 from scatter.node.operator import Identity, Operator
 from scatter.node.serving import PortTaken, bind, bound_port
 from scatter.node.token import new_token, read_token
-from scatter.ports.chain import ChainUnreachable, Head, Holdings
+from scatter.ports.chain import ChainUnreachable, Crowd, Head, Holdings
 from scatter.ports.sandbox import Isolation
 from scatter.ports.store import Work
 from scatter.roles.requester import Result, Share
@@ -84,6 +90,9 @@ class ListedChain:
 
     async def holdings(self, account):
         return Holdings(Tokens(5 * UNIT // 2), Role.VALIDATOR, Tokens(UNIT), Timestamp(0), 1)
+
+    async def crowd(self):
+        return Crowd(validators=5, challengers=1)
 
     async def start(self, job):
         self._act("start", job)
@@ -274,6 +283,8 @@ class TestLooking:
 
         assert status["account"] == REQUESTER
         assert status["head"] == 9
+        assert (status["validators"], status["challengers"]) == (5, 1)
+        assert status["least_challengers"] == PAPER.least_electorate
         assert status["isolation"] == "none"
         assert status["least_isolation"] == "guest-kernel"
         assert (status["approval"], status["waiting_for_approval"]) == ("never", ["Job 3 waits."])
@@ -309,6 +320,16 @@ class TestLooking:
         assert job["least_stake"] == "0.5"
         assert job["deadline"] == CREATED + PAPER.join_window
         assert job["trainers"] == [{"account": TRAINER, "stake": "1", "model": None}]
+        assert job["electorate"] is None
+
+    def test_a_job_closed_to_training_tells_who_may_vote(self, node_with_jobs):
+        at = {"job": JobId(1), "time": CREATED, "block": BlockNumber(8), "actor": REQUESTER}
+        closed = TrainingClosed(
+            **at, seed_block=BlockNumber(9), electorate=2, eligible_validators=3
+        )
+        node_with_jobs.chain.histories[1] += (TrainingStarted(**at), closed)
+
+        assert node_with_jobs.ask("GET", "/jobs/1").json()["electorate"] == 2
 
     def test_the_queue_says_why_something_failed(self, node):
         assert node.ask("GET", "/work").json()["work"][0]["note"] == "no peer answers"

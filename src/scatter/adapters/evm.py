@@ -28,12 +28,13 @@ from scatter.lifecycle.vocabulary import Role
 from scatter.mechanism.errors import Refused
 from scatter.mechanism.parameters import Parameters
 from scatter.mechanism.units import Address, BlockNumber, Digest, JobId, Score, Timestamp, Tokens
-from scatter.ports.chain import MOST_LETTERS, Head, Holdings, JobOrder
+from scatter.ports.chain import MOST_LETTERS, Crowd, Head, Holdings, JobOrder
 
 MOST_HISTORIES = 1_000
 """Jobs whose events are remembered."""
 
 MOST_JOBS = 1 << 32
+MOST_OF_A_ROLE = 1 << 32
 """A number that no chain's blocks have room for."""
 
 MOST_READINGS = 5
@@ -134,6 +135,12 @@ class EvmChain:
         except ValueError as error:
             raise BadAnswer(f"there is no role {role}") from error
         return Holdings(Tokens(balance), held, Tokens(stake), Timestamp(until), offences)
+
+    async def crowd(self) -> Crowd:
+        validators, challengers = await self._view(self._token, "sizesBefore")
+        if max(validators, challengers) > MOST_OF_A_ROLE:
+            raise BadAnswer("the endpoint says that there are more role holders than there can be")
+        return Crowd(int(validators), int(challengers))
 
     async def is_elector(self, job: JobId, account: Address) -> bool:
         (answer,) = await self._view(self._protocol, "isElector", job, account)

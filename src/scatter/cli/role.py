@@ -66,6 +66,8 @@ def status(config: ConfigFile = DEFAULT_CONFIG, json: AsJson = False) -> None:
         show_json(answer)
     else:
         show_fields((name.replace("_", " "), value) for name, value in answer.items())
+        if answer["challengers"] < answer["least_challengers"]:
+            typer.echo("There are too few challengers: nobody in a job can be accused now.")
 
 
 def work(config: ConfigFile = DEFAULT_CONFIG, json: AsJson = False) -> None:

@@ -30,7 +30,7 @@ from scatter.mechanism.units import (
     Timestamp,
     Tokens,
 )
-from scatter.ports.chain import MOST_LETTERS, Head, Holdings, JobOrder
+from scatter.ports.chain import MOST_LETTERS, Crowd, Head, Holdings, JobOrder
 
 LEAST_PUBLIC_KEY: Final = 33
 """Bytes, as `requestKey` wants them."""
@@ -140,6 +140,12 @@ class FakeChain:
             return Holdings(balance, Role.NONE, Tokens(0), Timestamp(0), 0)
         offences = funds.bonds.offences(account, bond.role)
         return Holdings(balance, bond.role, bond.stake, bond.free_at, offences)
+
+    async def crowd(self) -> Crowd:
+        number = (await self.head()).number
+        bonds = self._ledger.funds.bonds
+        roles = (Role.VALIDATOR, Role.CHALLENGER)
+        return Crowd(*(len(bonds.eligible(role, number)) for role in roles))
 
     async def is_elector(self, job: JobId, account: Address) -> bool:
         return self._ledger.is_elector(job, account)

@@ -124,8 +124,8 @@ def _looks(operator: Operator) -> APIRouter:
 
     @router.get("/status", tags=["node"], summary="What the node is and how it stands")
     async def status() -> StatusView:
-        head, questions = await operator.head(), await operator.questions()
-        return view_status(operator, head, questions, __version__)
+        head, crowd = await operator.head(), await operator.crowd()
+        return view_status(operator, head, crowd, await operator.questions(), __version__)
 
     @router.get("/work", tags=["node"], summary="The queue: what runs, waits, failed or is done")
     async def work() -> WorksView:

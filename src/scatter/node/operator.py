@@ -13,9 +13,10 @@ from scatter.learning.inspection import Inspection
 from scatter.lifecycle.job import Job, fold, phase
 from scatter.lifecycle.vocabulary import Phase, Role
 from scatter.mechanism.errors import ScatterError
+from scatter.mechanism.parameters import Parameters
 from scatter.mechanism.units import Address, JobId, Timestamp, Tokens
 from scatter.node.queue import Workbench
-from scatter.ports.chain import Chain, Head, Holdings
+from scatter.ports.chain import Chain, Crowd, Head, Holdings
 from scatter.ports.peers import Peers
 from scatter.ports.sandbox import Isolation, Sandbox
 from scatter.ports.store import Work
@@ -152,6 +153,11 @@ class Operator:
         return self._chain.account
 
     @property
+    def parameters(self) -> Parameters:
+        """Those of the deployment."""
+        return self._chain.parameters
+
+    @property
     def peers_known(self) -> int:
         """How many other accounts can be reached, as far as their records say."""
         return sum(record.account != self.account for record in self._peers.records())
@@ -161,6 +167,10 @@ class Operator:
     async def head(self) -> Head:
         """The newest block of the chain."""
         return await self._chain.head()
+
+    async def crowd(self) -> Crowd:
+        """How many validators and challengers the network has."""
+        return await self._chain.crowd()
 
     async def jobs(self, among: Phase | None, newest: JobId | None, most: int) -> Page:
         """The jobs from `newest` down, at most `most`, those in the phase `among` only.

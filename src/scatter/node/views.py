@@ -18,7 +18,7 @@ from scatter.mechanism.errors import BadInput
 from scatter.mechanism.units import Address, Digest, JobId, Seconds
 from scatter.node.amounts import read_score, read_tokens, write_score, write_tokens
 from scatter.node.operator import Operator, Page, Seen, Standpoint
-from scatter.ports.chain import Head, Holdings
+from scatter.ports.chain import Crowd, Head, Holdings
 from scatter.ports.sandbox import Isolation
 from scatter.ports.store import Work
 from scatter.roles.requester import Proposal, Result
@@ -147,6 +147,9 @@ class JobView(Value):
     most_trainers: int
     least_stake: Amount
     training_hours: float
+    electorate: Annotated[
+        int | None, Field(description="Challengers that may vote, once training is closed.")
+    ]
     trainers: list[TrainerView]
     committee: list[MemberView]
     accusations: list[AccusationView]
@@ -227,6 +230,9 @@ class StatusView(Value):
     protocol: Address
     head: int
     head_time: int
+    validators: Annotated[int, Field(description="Registered on chain.")]
+    challengers: Annotated[int, Field(description="Registered on chain.")]
+    least_challengers: Annotated[int, Field(description="Fewer cannot accuse anybody.")]
     sandbox: str
     isolation: str
     least_isolation: str
@@ -262,6 +268,7 @@ def view_job(at: Standpoint, me: Address) -> JobView:
         most_trainers=terms.most_trainers,
         least_stake=write_tokens(terms.least_stake),
         training_hours=terms.training_time / 3_600,
+        electorate=None if job.closed_at is None else job.electorate,
         trainers=[
             TrainerView(account=t.account, stake=write_tokens(t.stake), model=_content(t.model))
             for t in job.trainers.values()
@@ -340,7 +347,7 @@ def view_inspection(seen: Seen) -> InspectionView:
 
 
 def view_status(
-    operator: Operator, head: Head, questions: Sequence[str], version: str
+    operator: Operator, head: Head, crowd: Crowd, questions: Sequence[str], version: str
 ) -> StatusView:
     """What a node is and how it stands."""
     identity = operator.identity
@@ -354,6 +361,9 @@ def view_status(
         protocol=identity.protocol,
         head=head.number,
         head_time=head.time,
+        validators=crowd.validators,
+        challengers=crowd.challengers,
+        least_challengers=operator.parameters.least_electorate,
         sandbox=operator.sandbox.name,
         isolation=isolation_name(operator.sandbox.isolation),
         least_isolation=isolation_name(identity.minimum),

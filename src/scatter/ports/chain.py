@@ -64,6 +64,14 @@ class Holdings:
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """How many accounts held each long-term role at the end of the block before the newest."""
+
+    validators: int
+    challengers: int
+
+
+@dataclass(frozen=True)
 class JobOrder:
     """What a requester publishes (`create` of `docs/protocol.md`, section 4)."""
 
@@ -111,6 +119,10 @@ class Chain(Protocol):
         ...
 
     async def holdings(self, account: Address) -> Holdings: ...
+
+    async def crowd(self) -> Crowd:
+        """Who could be drawn into a committee, and who could accuse, if training closed now."""
+        ...
 
     async def is_elector(self, job: JobId, account: Address) -> bool:
         """Whether the account may accuse and vote in this job, now."""
