@@ -34,8 +34,10 @@ MOST_HISTORIES = 1_000
 """Jobs whose events are remembered."""
 
 MOST_JOBS = 1 << 32
-MOST_OF_A_ROLE = 1 << 32
 """A number that no chain's blocks have room for."""
+
+MOST_OF_A_ROLE = 1 << 32
+"""The same of validators or challengers."""
 
 MOST_READINGS = 5
 """Of one history, while the chain replaces blocks."""

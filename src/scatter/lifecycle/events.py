@@ -28,6 +28,7 @@ class Logged:
     block: BlockNumber
 
 
+@entry
 class Event(Logged):
     """An entry of a job's history."""
 
