@@ -1,9 +1,11 @@
 """A stranger's model file passes only when every byte of it is accounted for."""
 
+import errno
 import json
 import os
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -200,3 +202,16 @@ def test_leaves_nothing_behind_when_writing_fails(tmp_path):
         write_model(tmp_path / "m", SCHEMA, fail)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_shows_before_the_work(tmp_path, monkeypatch):
+    needed = len(encode_header(SCHEMA)) + SCHEMA.size
+    disk = SimpleNamespace(f_bavail=needed - 1, f_frsize=1)
+    monkeypatch.setattr(os, "fstatvfs", lambda _: disk)
+
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        write_model(tmp_path / "m", SCHEMA, lambda _: pytest.fail("it has begun"))
+
+    assert list(tmp_path.iterdir()) == []
+    disk.f_bavail = needed
+    write_model(tmp_path / "m", SCHEMA, lambda _: None)

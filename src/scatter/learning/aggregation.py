@@ -161,8 +161,9 @@ class _Mean:
                 if position == 0:
                     np.multiply(values, summed.type(share), out=total)
                 else:
-                    np.multiply(values, summed.type(share), out=term)
-                    np.add(total, term, out=total)
+                    scaled = values if stored == summed else term
+                    np.multiply(values, summed.type(share), out=scaled)
+                    np.add(total, scaled, out=total)
             result = total.astype(stored, copy=False)
         if not np.isfinite(result).all():
             _blame(models, span.name)
