@@ -3,6 +3,8 @@
 The tests of one attack carry its name: `pytest tests/attacks/test_profits.py -k "split stakes"`.
 """
 
+import re
+
 import pytest
 from tools.attack_page import PAGE, play, put_into
 
@@ -56,6 +58,14 @@ def test_names_are_not_used_twice() -> None:
 def test_the_page_shows_what_was_measured(measured: list[Measured]) -> None:
     page = PAGE.read_text()
     assert page == put_into(page, measured), "run `make attacks`"
+
+
+def test_the_page_says_plainly_what_still_pays(measured: list[Measured]) -> None:
+    pays = [one.attack for one in measured if one.profile == "hardened" and one.pays]
+    _, section = PAGE.read_text().split("## What still pays under `hardened`")
+    said = re.findall(r"^\| ([^|]+) \| (yes|no) \|", section, re.MULTILINE)
+
+    assert said == [(a.name, "yes" if a.is_of_a_minority() else "no") for a in pays]
 
 
 def test_the_specification_says_the_same_to_the_last_unit(measured: list[Measured]) -> None:
