@@ -8,7 +8,7 @@ from typing import Any
 from scatter.roles.duty import Surroundings
 
 PORTS = ("chain", "content", "peers", "sandbox", "store")
-READS = frozenset({"crowd", "head", "history", "holdings", "is_elector", "recall", "name"})
+READS = frozenset({"head", "history", "holdings", "is_elector", "recall", "name"})
 """The calls that change nothing: to lose power between two of them loses nothing."""
 
 

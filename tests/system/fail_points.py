@@ -22,7 +22,7 @@ from scatter.roles.validator import Validator
 
 PORTS = ("chain", "content", "peers", "sandbox", "store")
 READS = frozenset(
-    {"crowd", "head", "history", "is_elector", "holdings", "letters", "recall", "name", "names"}
+    {"head", "history", "is_elector", "holdings", "letters", "recall", "name", "names"}
 )
 """Steps that change nothing."""
 DUTIES = {

@@ -133,7 +133,9 @@ def _work(
 
 
 class _Mean:
-    """One thread's buffers: what is read, the sum so far and the next term."""
+    """One thread's buffers: what is read, the sum so far, and the next term if it is wider than
+    what is read.
+    """
 
     def __init__(self) -> None:
         self._block = np.empty(BLOCK_BYTES, np.uint8)

@@ -29,7 +29,8 @@ MODEL_FILE: Final = "model.safetensors"
 MOST_HEADER_BYTES: Final = 1 << 20
 MOST_METADATA_BYTES: Final = 4 << 10
 BLOCK_BYTES: Final = 1 << 20
-"""Fits a second-level cache; a multiple of every element size."""
+"""Small beside a third-level cache, and so large that threads seldom wait for the interpreter; a
+multiple of every element size."""
 
 _LENGTH_BYTES: Final = 8
 

@@ -87,6 +87,7 @@ class Job:
     created: JobCreated
     parameters: Parameters
     number: JobId = field(init=False)
+    """That of `created`, as is the requester: both are asked for a hundred times per job."""
     requester: Address = field(init=False)
     trainers: dict[Address, Trainer] = field(default_factory=dict)
     """In the order of joining."""
@@ -254,14 +255,12 @@ def fold(events: Iterable[Event], parameters: Parameters) -> Job:
 
 def phase(job: Job, now: Timestamp) -> Phase:
     """Where the job is. OPEN, TRAINING and DATASET outlast their deadlines until somebody calls."""
-    if job.ended_at is not None:
+    if job.over:
         return Phase.CANCELLED if job.cancelled else Phase.SETTLED
     if job.started_at is None:
         return Phase.OPEN
     if job.closed_at is None:
         return Phase.TRAINING
-    if job.scoring_opened_at is None:
-        return Phase.DATASET
     reveal, challenge = job.reveal_start, job.challenge_start
     if reveal is None or challenge is None:
         return Phase.DATASET

@@ -66,8 +66,6 @@ def _is_false(job: Job, member: Member, finding: Finding) -> bool | None:
         return False
     if finding.reason_to_refrain:
         return True
-    if member.scores == finding.scores and not finding.unseen:
-        return False
     off = {
         (member.account, trainer.account)
         for trainer, theirs, ours in zip(job.models, member.scores, finding.scores, strict=True)

@@ -147,14 +147,14 @@ class DockerEngine:
             )
 
     @contextmanager
-    def started(self, code: str) -> Iterator[Callable[[], "ContainerProcess"]]:
+    def _started(self, code: str) -> Iterator[Callable[[], "ContainerProcess"]]:
         """Starts the interpreter of the runtime `numpy` with this code, in the walls of a run."""
         runtime = self._runtimes[OWN_RUNTIME]
         yield lambda: self._start(runtime, Limits(), {}, [*runtime.python, "-c", code])
 
     def _prove(self) -> None:
         is_gvisor = self.isolation is Isolation.GUEST_KERNEL
-        with self.started(self_test(asks_kernel=is_gvisor)) as start:
+        with self._started(self_test(asks_kernel=is_gvisor)) as start:
             prove(start, f"Docker with {self._kind.runtime}", gvisor=is_gvisor)
 
     def _start(

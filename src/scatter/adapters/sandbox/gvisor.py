@@ -91,14 +91,14 @@ class GVisor:
             return await run_task(lambda: self._start(command, task.limits), task, self.name)
 
     @contextmanager
-    def started(self, code: str) -> Iterator[Callable[[], LocalProcess]]:
+    def _started(self, code: str) -> Iterator[Callable[[], LocalProcess]]:
         """Starts the interpreter of the runtime `numpy` with this code, in the walls of a run."""
         runtime = self._runtimes[OWN_RUNTIME]
         with self._bundle(runtime, Limits(), {}, [*runtime.python, "-c", code]) as command:
             yield lambda: self._start(command, Limits())
 
     def _prove(self) -> None:
-        with self.started(self_test(asks_kernel=True)) as start:
+        with self._started(self_test(asks_kernel=True)) as start:
             prove(start, "runsc", gvisor=True)
 
     def _start(self, command: Command, limits: Limits) -> LocalProcess:
